@@ -1,0 +1,41 @@
+"""A kombu transport on Amazon SNS and SQS with the semantics of AMQP.
+
+Exchanges are SNS topics, queues are SQS queues, bindings are subscriptions. In a Celery app set
+``broker_url = "sns-sqs://"``; in plain kombu ``import kombu_sns_sqs`` makes the scheme known.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from kombu.transport import TRANSPORT_ALIASES
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs.options import Options
+    from kombu_sns_sqs.services import shutdown
+    from kombu_sns_sqs.transport import Transport
+
+__all__ = ("Options", "Transport", "__version__", "shutdown")
+
+__version__: Final = "0.1.0"
+
+TRANSPORT_ALIASES.setdefault("sns-sqs", "kombu_sns_sqs.transport:Transport")
+
+#: Kombu has no entry point for transports. It loads those of its serializers while it is imported itself, before
+#: Celery resolves its broker; this one is JSON under a content type of ours, and its import is what counts.
+serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sns-sqs", "utf-8")
+
+_LAZY: Final = {
+    "Options": "kombu_sns_sqs.options",
+    "Transport": "kombu_sns_sqs.transport",
+    "shutdown": "kombu_sns_sqs.services",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Kombu imports this module while it is half imported itself, so nothing that needs kombu may be imported here.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,259 @@
+"""From the names of AMQP to the names of AWS, and back as far as they can be read.
+
+A name that SQS or SNS takes as it is stays itself, so that queues made by kombu's ``sqs://`` are found. Any other is
+made readable and told apart by a hash of the original. A name that is legal but *looks* like one made here is made
+over too, which keeps the mapping injective: two names of AMQP never share one of AWS.
+
+Nothing here asks a clock or rolls dice; times and random tokens are handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b32encode
+from dataclasses import dataclass
+from typing import Final
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.errors import AddressingError
+
+__all__ = (
+    "MAX_PREFIX",
+    "TemporaryName",
+    "check_prefix",
+    "check_short_string",
+    "digest",
+    "is_reply_exchange",
+    "parse_temporary",
+    "queue_name",
+    "reply_queue_name",
+    "temporary_prefix",
+    "temporary_queue_name",
+    "topic_name",
+)
+
+#: Characters of a name prefix: half of what SQS gives, so that the rest stays readable.
+MAX_PREFIX: Final = 40
+#: The highest ``x-max-priority`` of AMQP, hence the highest level of a queue.
+MAX_LEVEL: Final = 255
+
+_HASH_CHARACTERS: Final = 14  # of base32: 70 bits
+_TEMPORARY: Final = "kombu-tmp-"
+_NOT_TEMPORARY: Final = "kombu_tmp_"
+_BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+_LEGAL: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ILLEGAL_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_-]")
+_REFUSED_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_LOOKS_ENCODED: Final = re.compile(rf".*--[a-z2-7]{{{_HASH_CHARACTERS}}}")
+_PREFIX: Final = re.compile(rf"[A-Za-z0-9_-]{{0,{MAX_PREFIX}}}")
+_OWNER: Final = re.compile(r"[a-z0-9]{8,20}")
+_TOKEN: Final = re.compile(r"[a-z0-9]{4,20}")
+_TEMPORARY_SHAPE: Final = re.compile(
+    rf"{_TEMPORARY}(?P<created>[a-z0-9]{{6,8}})-(?P<owner>{_OWNER.pattern})-(?P<token>{_TOKEN.pattern})"
+    r"(-[A-Za-z0-9_-]*)?(\.fifo)?"
+)
+
+
+def queue_name(name: str, *, prefix: str = "", level: int = 0) -> str:
+    """Name the SQS queue that stands for a queue of AMQP.
+
+    Args:
+        name: the queue's name in AMQP, 1 to 255 bytes; ``.fifo`` at its end is kept as what SQS wants it to be.
+        prefix: put before every name, at most 40 characters of ``[A-Za-z0-9_-]``.
+        level: priority level, 0 to 255; each level of a queue is a queue of its own, and none of the others' names.
+
+    Returns:
+        At most 80 characters, ``prefix`` included.
+
+    Raises:
+        AddressingError: the name, the prefix or the level cannot be used.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+    """
+    if not 0 <= level <= MAX_LEVEL:
+        raise AddressingError(f"priority level {level} of queue {name!r}: levels go from 0 to {MAX_LEVEL}")
+    check_short_string(name, what="queue name")
+    return _aws_name(name, "queue", prefix=prefix, room=quotas.MAX_QUEUE_NAME, level=level)
+
+
+def topic_name(exchange: str, *, prefix: str = "") -> str:
+    """Name the SNS topic that stands for an exchange: as :func:`queue_name`, with 256 characters.
+
+    Raises:
+        AddressingError: the exchange's name or the prefix cannot be used; the default exchange has no topic.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+    """
+    if not exchange:
+        raise AddressingError("the default exchange has no topic: publish to the queue that the routing key names")
+    check_short_string(exchange, what="exchange name")
+    return _aws_name(exchange, "topic", prefix=prefix, room=quotas.MAX_TOPIC_NAME)
+
+
+def _aws_name(name: str, kind: str, *, prefix: str, room: int, level: int = 0) -> str:
+    check_prefix(prefix)
+    stem, suffix = _split_fifo(name)
+    room -= len(prefix) + len(suffix)
+    if level == 0 and len(stem) <= room and _stays_itself(stem):
+        return f"{prefix}{stem}{suffix}"
+    told_apart = f"-p{level}" if level else ""
+    told_apart += f"--{digest(kind, str(level), name)[:_HASH_CHARACTERS]}"
+    made = _readable(stem, room - len(told_apart)) + told_apart
+    if made.startswith(_TEMPORARY):
+        made = _NOT_TEMPORARY + made.removeprefix(_TEMPORARY)
+    return f"{prefix}{made}{suffix}"
+
+
+def _split_fifo(name: str) -> tuple[str, str]:
+    """Part the suffix that makes a queue or topic FIFO from the rest of its name."""
+    stem = name.removesuffix(quotas.FIFO_SUFFIX)
+    return stem, name[len(stem) :]
+
+
+def _stays_itself(stem: str) -> bool:
+    made_here = _LOOKS_ENCODED.fullmatch(stem) or stem.startswith(_TEMPORARY)
+    return bool(_LEGAL.fullmatch(stem)) and not made_here
+
+
+def _readable(name: str, room: int) -> str:
+    return _ILLEGAL_CHARACTER.sub("_", name)[: max(room, 0)]
+
+
+def digest(*parts: str) -> str:
+    """Hash a list of strings to 52 characters of ``[a-z2-7]``; lists that differ in any way hash differently."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        hashed.update(len(encoded).to_bytes(4, "big") + encoded)
+    return b32encode(hashed.digest()).decode().rstrip("=").lower()
+
+
+# -- checks -------------------------------------------------------------------------------------------------
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise AddressingError unless every name on AWS may begin with this prefix."""
+    if not _PREFIX.fullmatch(prefix):
+        raise AddressingError(f"name prefix {prefix!r}: give at most {MAX_PREFIX} of the characters A-Z a-z 0-9 _ -")
+
+
+def check_short_string(text: str, *, what: str, empty: bool = False) -> None:
+    """Raise AddressingError unless the text can be a name or a key of AMQP and be kept on AWS.
+
+    Args:
+        text: up to 255 bytes of UTF-8 without control characters.
+        what: how the error calls it, such as ``queue name``.
+        empty: whether it may be empty, as a routing key may.
+
+    https://www.rabbitmq.com/amqp-0-9-1-reference#domain.shortstr
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise AddressingError(f"{what} {text!r} holds half a surrogate pair: give valid Unicode") from None
+    if not (size or empty):
+        raise AddressingError(f"the {what} is empty: give one")
+    if size > quotas.MAX_SHORT_STRING:
+        raise AddressingError(
+            f"{what} {text[:40]!r}... takes {size} bytes of UTF-8: AMQP allows {quotas.MAX_SHORT_STRING}, shorten it"
+        )
+    if _REFUSED_CHARACTER.search(text):
+        raise AddressingError(f"{what} {text!r} holds a control character, which AWS does not carry: leave it out")
+
+
+# -- queues that come and go --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporaryName:
+    """What the name of a temporary queue tells: who made it, and when.
+
+    ``created`` is in seconds since 1970; ``owner`` is one process; ``token`` tells its queues apart.
+    """
+
+    created: int
+    owner: str
+    token: str
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be read back out of a name."""
+        if not (_OWNER.fullmatch(self.owner) and _TOKEN.fullmatch(self.token)):
+            raise AddressingError(
+                f"owner {self.owner!r} and token {self.token!r} of a temporary queue: "
+                "give 8 to 20 and 4 to 20 of the characters a-z 0-9"
+            )
+        if not 36**5 <= self.created < 36**8:
+            raise AddressingError(f"a temporary queue made at {self.created}: give seconds since 1970")
+
+
+def temporary_prefix(prefix: str = "") -> str:
+    """Give what the names of all temporary queues begin with: one ListQueues by it shows every one."""
+    check_prefix(prefix)
+    return f"{prefix}{_TEMPORARY}"
+
+
+def temporary_queue_name(name: str, *, prefix: str = "", owner: str, created: int, token: str) -> str:
+    """Name the SQS queue of an auto-delete or exclusive queue, a new one for every process that declares it.
+
+    AWS bars a deleted name for 60 seconds, and a queue that outlived a crash still holds what was meant for the dead
+    process; so the name in AMQP appears only as a readable tail.
+
+    Args:
+        name: the queue's name in AMQP, 1 to 255 bytes.
+        prefix: as for :func:`queue_name`.
+        owner: the process, 8 to 20 characters of ``[a-z0-9]``.
+        created: seconds since 1970.
+        token: a random part, 4 to 20 characters of ``[a-z0-9]``.
+
+    Raises:
+        AddressingError: a part is out of its range, or they do not fit in 80 characters together.
+    """
+    check_short_string(name, what="queue name")
+    known = TemporaryName(created=created, owner=owner, token=token)
+    stem, suffix = _split_fifo(name)
+    head = f"{temporary_prefix(prefix)}{_base36(known.created)}-{known.owner}-{known.token}"
+    room = quotas.MAX_QUEUE_NAME - len(head) - len(suffix)
+    if room < 0:
+        raise AddressingError(
+            f"no room for a temporary queue after prefix {prefix!r}: shorten it by {-room} characters, "
+            "or the owner or token"
+        )
+    tail = _readable(stem, room - 1)
+    return f"{head}-{tail}{suffix}" if tail else f"{head}{suffix}"
+
+
+def parse_temporary(aws_name: str, prefix: str = "") -> TemporaryName | None:
+    """Read the name of a temporary queue; None for any other name."""
+    if not aws_name.startswith(prefix):
+        return None
+    shape = _TEMPORARY_SHAPE.fullmatch(aws_name[len(prefix) :])
+    if shape is None:
+        return None
+    try:
+        return TemporaryName(created=int(shape["created"], 36), owner=shape["owner"], token=shape["token"])
+    except AddressingError:
+        return None
+
+
+def _base36(number: int) -> str:
+    characters = ""
+    while number:
+        number, remainder = divmod(number, 36)
+        characters = _BASE36[remainder] + characters
+    return characters
+
+
+# -- replies of remote control ------------------------------------------------------------------------------
+
+
+def is_reply_exchange(exchange: str) -> bool:
+    """Whether kombu's pidbox uses this exchange for nothing but replies (``reply.<namespace>.pidbox``)."""
+    head, tail = "reply.", ".pidbox"
+    return len(exchange) >= len(head) + len(tail) and exchange.startswith(head) and exchange.endswith(tail)
+
+
+def reply_queue_name(exchange: str, routing_key: str) -> str:
+    """Name the queue (in AMQP) that a reply goes to: kombu names it after key and exchange, so no topic is needed."""
+    return f"{routing_key}.{exchange}"

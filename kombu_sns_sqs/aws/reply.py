@@ -1,0 +1,104 @@
+"""What came of a request: a value or a failure, and the time by AWS's clock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
+from typing import TYPE_CHECKING, Any
+
+from kombu_sns_sqs.aws import xml
+from kombu_sns_sqs.errors import Failure, Kind, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kombu_sns_sqs.aws.operation import Operation
+
+__all__ = ("Reply", "bare_code", "parse_failure", "read_reply", "unreachable")
+
+_OK = 200
+#: Enough of an answer that is not AWS's (a proxy's page) to tell in a log line whose it is.
+_EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The outcome of one operation.
+
+    Args:
+        value: what ``operation.parse`` made of the answer; None where the request failed.
+        failure: why it failed, or None.
+        date: the ``Date`` header of the answer in epoch seconds: AWS's clock, not ours. None without an answer.
+    """
+
+    value: Any = None
+    failure: Failure | None = None
+    date: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether AWS carried the request out."""
+        return self.failure is None
+
+
+def unreachable(operation: Operation, code: str, message: str = "") -> Reply:
+    """Make the reply of a request to which no answer came."""
+    return Reply(failure=Failure(kind=Kind.UNREACHABLE, code=code, message=message, action=operation.action))
+
+
+def read_reply(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+    """Turn an HTTP answer into a reply; the names in ``headers`` are lower case."""
+    date = _epoch_seconds(headers.get("date"))
+    if status != _OK:
+        return Reply(failure=parse_failure(operation, status, headers, body), date=date)
+    try:
+        return Reply(value=operation.parse(body), date=date)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        # A 200 that AWS did not write (a captive portal, a broken proxy): the outcome is as unknown as with no answer.
+        message = f"{exc}: {_excerpt(body)}"
+        failure = Failure(
+            kind=Kind.UNREACHABLE, code="MalformedAnswer", message=message, status=status, action=operation.action
+        )
+        return Reply(failure=failure, date=date)
+
+
+def parse_failure(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """Read an error answer of either protocol.
+
+    SQS's own code is the one in ``x-amzn-query-error``, which botocore reports too; where it is missing, that of the
+    body. An answer that is in neither protocol (a load balancer's page) is named after its status.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+    """
+    read = _json_error if operation.service == "sqs" else xml.error
+    try:
+        code, message = read(body)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        code, message = "", ""
+    code = bare_code(headers.get("x-amzn-query-error", "") or code or headers.get("x-amzn-errortype", ""))
+    if not code:
+        code, message = f"HTTP{status}", _excerpt(body)
+    return Failure(kind=kind_of(code, status), code=code, message=message, status=status, action=operation.action)
+
+
+def bare_code(code: str) -> str:
+    """Strip an AWS error code of shape namespace, query prefix and fault: all its spellings become one."""
+    return code.rpartition("#")[2].partition(";")[0].partition(":")[0].rpartition(".")[2]
+
+
+def _json_error(body: bytes) -> tuple[str, str]:
+    error = json.loads(body)
+    return str(error.get("__type", "")), str(error.get("message") or error.get("Message") or "")
+
+
+def _epoch_seconds(date: str | None) -> float | None:
+    parts = parsedate_tz(date) if date else None
+    try:
+        return float(mktime_tz(parts)) if parts else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:_EXCERPT].decode("utf-8", "replace")

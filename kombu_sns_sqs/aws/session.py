@@ -1,0 +1,299 @@
+"""Who signs and where it goes, made ready: credentials, region, endpoints, certificates, proxies."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from os import environ
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
+
+from kombu_sns_sqs.aws import failures
+from kombu_sns_sqs.aws.credentials import open_session
+from kombu_sns_sqs.aws.forks import tell_after_fork
+from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kombu_sns_sqs.aws.operation import Operation
+    from kombu_sns_sqs.identity import Identity
+
+__all__ = ("Session", "Sessions", "SignedRequest")
+
+_USER_AGENT: Final = "kombu-sns-sqs"
+#: What asks for the account id: it runs while a worker starts and only saves a look-up, so it may not take long.
+_BRIEF: Final = Config(connect_timeout=3, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+_AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+#: Seconds in which one renewal answers for all requests that were refused with the same old credentials.
+_ONE_RENEWAL: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """An HTTP POST, ready to be sent within five minutes; its headers hold the signature and are never shown."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What has been found out so far; thrown away as a whole when credentials are renewed, and in a forked child."""
+
+    botocore: Any
+    clients: dict[str, Any] = field(default_factory=dict)
+
+
+class Session:
+    """Signs the requests of one identity, and makes the boto3 clients of its control plane. Safe for threads.
+
+    Args:
+        identity: credentials, region and endpoint.
+        connect_timeout: seconds to reach the endpoint, TLS included; above 0.
+        read_timeout: seconds to wait for an answer; above 0. A long poll adds its wait.
+        verify: True: the certificates of ``AWS_CA_BUNDLE``, the profile or botocore; a path: those; False: none.
+        client_config: more arguments for ``botocore.config.Config``, over ours.
+
+    Raises:
+        OptionsError: the profile does not exist, or a timeout is not above 0.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 10.0,
+        verify: bool | str = True,
+        client_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        if connect_timeout <= 0 or read_timeout <= 0:
+            raise OptionsError(f"connect_timeout {connect_timeout} and read_timeout {read_timeout} must be above 0 s")
+        self.identity = identity
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self._verify = verify
+        self._config = Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "max_attempts": 5},
+            user_agent_extra=_USER_AGENT,
+        ).merge(Config(**(client_config or {})))
+        self._account_id: str | None = None
+        self._proxies: dict[str, str | None] = {}
+        self.abandon()
+        self._state()
+        tell_after_fork(self)
+
+    def __repr__(self) -> str:
+        return f"Session({self.identity!r})"
+
+    def abandon(self) -> None:
+        """Start afresh in a forked child: neither the parent's connections nor its locks are touched."""
+        self._lock = threading.RLock()
+        self._found: _Found | None = None
+
+    def refresh(self) -> None:
+        """Throw away credentials and all that was made with them: the next signature finds new ones."""
+        with self._lock:
+            self._found = None
+
+    @property
+    def region(self) -> str:
+        """The region of the identity, the environment or the profile.
+
+        Raises:
+            OptionsError: none is known.
+        """
+        with self._lock:
+            configured = self._state().botocore.get_config_variable("region")
+        # Lambda and the other SDKs say AWS_REGION; botocore knows AWS_DEFAULT_REGION and the profile only.
+        region = self.identity.region or configured or environ.get("AWS_REGION")
+        if not region:
+            raise OptionsError(failures.NO_REGION)
+        return str(region)
+
+    def endpoint(self, service: str) -> str:
+        """The URL requests to ``"sqs"`` or ``"sns"`` are posted to, as botocore's rules have it."""
+        url: str = self.control(service).meta.endpoint_url
+        return url.rstrip("/") + "/"
+
+    def control(self, service: str) -> Any:
+        """Give the boto3-style client of ``"sqs"``, ``"sns"``, ``"sts"`` or another service, made at first use.
+
+        Raises:
+            CredentialsRefused: there are no credentials.
+            OptionsError: no region is known.
+        """
+        found = self._found
+        if found is not None and service in found.clients:
+            return found.clients[service]
+        # Making a client is not safe for threads, using one is.
+        with self._lock:
+            found = self._state()
+            if service not in found.clients:
+                found.clients[service] = self._create(found.botocore, service, config=self._config)
+            return found.clients[service]
+
+    def sign(self, operation: Operation) -> SignedRequest:
+        """Sign an operation with Signature Version 4.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+
+        Raises:
+            CredentialsRefused: there are no credentials.
+            OptionsError: no region is known.
+            botocore.exceptions.BotoCoreError: they could not be renewed; :meth:`failure_of` reads it.
+        """
+        client = self.control(operation.service)
+        keys = self._credentials().get_frozen_credentials()
+        request = AWSRequest(
+            method="POST",
+            url=client.meta.endpoint_url.rstrip("/") + "/",
+            data=operation.body,
+            headers={**dict(operation.headers), "User-Agent": client.meta.config.user_agent},
+        )
+        SigV4Auth(keys, operation.service, client.meta.region_name).add_auth(request)
+        return SignedRequest(url=request.url, headers=tuple(request.headers.items()), body=operation.body)
+
+    def timeout_of(self, operation: Operation) -> float:
+        """Seconds to wait for the answer to an operation, once connected."""
+        return max(self.read_timeout, operation.read_timeout or 0.0)
+
+    def failure_of(self, exc: BaseException, action: str = "") -> Failure:
+        """Translate what botocore raised; see :func:`kombu_sns_sqs.aws.failures.failure_of`."""
+        return failures.failure_of(exc, action)
+
+    def account_id(self) -> str | Failure:
+        """The account of the credentials: as they say, or as STS says within three seconds."""
+        if self._account_id is None:
+            try:
+                self._account_id = self._known_account() or self._ask_account()
+            except (BotoCoreError, ClientError, CredentialsRefused, OptionsError, RuntimeError) as exc:
+                return failures.failure_of(exc, "GetCallerIdentity")
+            except (KeyError, ResponseParserError) as exc:
+                # An endpoint that is no STS, with a good status: botocore does not guard its parser against it.
+                return Failure(
+                    kind=Kind.UNREACHABLE, code="MalformedAnswer", message=repr(exc), action="GetCallerIdentity"
+                )
+        return self._account_id
+
+    @property
+    def certificates(self) -> str | None:
+        """The path of the certificates to trust; None: trust anyone, as ``verify=False`` asked for."""
+        verify = self._verify
+        if verify is True:
+            with self._lock:
+                verify = self._state().botocore.get_config_variable("ca_bundle") or True
+        return str(get_cert_path(verify)) if verify else None
+
+    def proxy(self, url: str) -> str | None:
+        """The URL of the proxy for requests to ``url``: of ``client_config``, else of the environment; None: none."""
+        if url not in self._proxies:
+            configured = self._config.proxies
+            proxies = get_environ_proxies(url) if configured is None else configured
+            proxy = proxies.get(urlsplit(url).scheme)
+            self._proxies[url] = proxy if not proxy or "://" in proxy else f"http://{proxy}"
+        return self._proxies[url]
+
+    def _state(self) -> _Found:
+        with self._lock:
+            if self._found is None:
+                self._found = _Found(botocore=open_session(self.identity, self._create_sts))
+            return self._found
+
+    def _create_sts(self, session: Any, **keys: str) -> Any:
+        return self._create(session, "sts", config=self._config, **keys)
+
+    def _credentials(self) -> Any:
+        with self._lock:
+            return self._state().botocore.get_credentials()
+
+    def _create(self, session: Any, service: str, **arguments: Any) -> Any:
+        return session.create_client(
+            service,
+            region_name=self.region,
+            endpoint_url=self._endpoint_url(service),
+            verify=None if self._verify is True else self._verify,
+            **arguments,
+        )
+
+    def _endpoint_url(self, service: str) -> str | None:
+        given = self.identity.endpoint_url
+        host = (urlsplit(given).hostname or "") if given else ""
+        # An emulator answers for every service; Amazon's own endpoint (a VPC endpoint, say) for the one it is named of.
+        return None if service not in ("sqs", "sns") and host.endswith(_AMAZON) else given
+
+    def _known_account(self) -> str | None:
+        return getattr(self._credentials().get_frozen_credentials(), "account_id", None)
+
+    def _ask_account(self) -> str:
+        with self._lock:
+            sts = self._create(self._state().botocore, "sts", config=self._config.merge(_BRIEF))
+        return str(sts.get_caller_identity()["Account"])
+
+
+class Sessions:
+    """A cache from identity to :class:`Session`; the arguments are those of a session. Safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 10.0,
+        verify: bool | str = True,
+        client_config: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._arguments: dict[str, Any] = {
+            "connect_timeout": connect_timeout,
+            "read_timeout": read_timeout,
+            "verify": verify,
+            "client_config": client_config,
+        }
+        self._clock = clock
+        self._sessions: dict[Identity, Session] = {}
+        self._renewed: dict[Identity, float] = {}
+        self.abandon()
+        tell_after_fork(self)
+
+    def get(self, identity: Identity) -> Session:
+        """Give the session of an identity, made at first use.
+
+        Raises:
+            OptionsError: its profile does not exist.
+        """
+        session = self._sessions.get(identity)
+        if session is not None:
+            return session
+        with self._lock:
+            if identity not in self._sessions:
+                self._sessions[identity] = Session(identity, **self._arguments)
+            return self._sessions[identity]
+
+    def refresh(self, identity: Identity) -> None:
+        """Force new credentials, after AWS has called the present ones expired.
+
+        Does nothing where that was done a moment ago: requests in flight together expire together.
+        """
+        with self._lock:
+            now = self._clock()
+            if now - self._renewed.get(identity, -_ONE_RENEWAL) < _ONE_RENEWAL:
+                return
+            self._renewed[identity] = now
+        self.get(identity).refresh()
+
+    def abandon(self) -> None:
+        """Start afresh in a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()

@@ -1,0 +1,52 @@
+"""A received message as kombu knows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kombu.message import Message as KombuMessage
+
+from kombu_sns_sqs.wire import attributes as attrs
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs.channel import Channel
+    from kombu_sns_sqs.messages import Delivery
+
+__all__ = ("Message",)
+
+
+class Message(KombuMessage):
+    """A message of AMQP, with what SQS tells about it in ``delivery_info``.
+
+    ``delivery_info`` holds ``exchange``, ``routing_key``, ``redelivered``, ``consumer_tag`` and, of SQS,
+    ``sqs_message_id`` and ``receive_count``. Attributes of the message are in ``properties["message_attributes"]``.
+    """
+
+    def __init__(self, delivery: Delivery, *, channel: Channel, delivery_tag: int, consumer_tag: str | None) -> None:
+        content = delivery.content
+        info: dict[str, Any] = {
+            "exchange": content.exchange,
+            "routing_key": content.routing_key if not content.foreign else delivery.queue,
+            "redelivered": delivery.redelivered,
+            "sqs_message_id": delivery.message_id,
+            "sqs_queue": delivery.queue_url,
+            "receive_count": delivery.receive_count,
+        }
+        if consumer_tag is not None:
+            info["consumer_tag"] = consumer_tag
+        if "priority" in content.properties:
+            info["priority"] = content.properties["priority"]
+        properties = dict(content.properties)
+        user_attributes = attrs.from_aws(delivery.attributes)
+        if user_attributes:
+            properties["message_attributes"] = user_attributes
+        super().__init__(
+            body=content.body,
+            channel=channel,
+            delivery_tag=delivery_tag,
+            content_type=content.content_type,
+            content_encoding=content.content_encoding,
+            headers=dict(content.headers),
+            properties=properties,
+            delivery_info=info,
+        )

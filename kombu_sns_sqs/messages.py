@@ -1,0 +1,91 @@
+"""The values that travel: a message on its way out, and a delivery on its way in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kombu_sns_sqs.identity import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message as AWS gets it.
+
+    Args:
+        body: the text of the message body.
+        attributes: message attributes in AWS's form, ``{name: {"DataType": …, "StringValue": …}}``.
+        publish_id: one id for one ``basic_publish``, kept through every retry of its request.
+        priority: 0 for the lowest.
+        group_id: ``MessageGroupId``: the order of a FIFO queue, fairness on a standard one.
+        deduplication_id: ``MessageDeduplicationId`` of a FIFO queue, where the sender gave one.
+    """
+
+    body: str
+    attributes: Mapping[str, Mapping[str, Any]]
+    publish_id: str
+    priority: int = 0
+    group_id: str | None = None
+    deduplication_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a message says, whoever wrote it.
+
+    Args:
+        body: text, or bytes where the sender sent bytes.
+        exchange: the exchange it was published to; empty for the default exchange and for foreign messages.
+        routing_key: the key it was published with.
+        expiration_ms: its own time to live in milliseconds, or None.
+        publish_id: the id its sender gave it; empty where the sender was not this transport.
+        foreign: whether it is no message of AMQP at all: an S3 event, plain text.
+    """
+
+    body: str | bytes
+    content_type: str | None
+    content_encoding: str | None
+    headers: Mapping[str, Any]
+    properties: Mapping[str, Any]
+    exchange: str = ""
+    routing_key: str = ""
+    priority: int = 0
+    expiration_ms: int | None = None
+    publish_id: str = ""
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One receive of one message, with all that is needed to settle it wherever and whenever.
+
+    Args:
+        queue: the AMQP name of the queue.
+        queue_url: where it was received, and so where it is acked.
+        receipt_handle: of this receive.
+        message_id: SQS's id: the same for every receive of the message.
+        receive_count: ``ApproximateReceiveCount``; 1 for the first.
+        sent_at: when SQS took the message, in AWS's time, epoch seconds.
+    """
+
+    queue: str
+    queue_url: str
+    identity: Identity
+    receipt_handle: str
+    message_id: str
+    receive_count: int
+    sent_at: float
+    content: Content
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    system_attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was received before."""
+        return self.receive_count > 1
+
+    @property
+    def copy_key(self) -> tuple[str, str]:
+        """What all copies of one published message have in common, in one queue."""
+        return (self.queue_url, self.content.publish_id or self.message_id)

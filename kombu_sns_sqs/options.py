@@ -1,0 +1,168 @@
+"""The options: one frozen value, validated at birth; :mod:`kombu_sns_sqs.option_reading` reads it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.errors import OptionsError
+from kombu_sns_sqs.identity import Identity
+
+Topology = Literal["create", "validate", "assume"]
+Envelope = Literal["native", "sqs"]
+
+
+class Settings(Mapping[str, Any]):
+    """A mapping as a value can hold it: it cannot be changed, and equal ones have equal hashes.
+
+    Args:
+        values: whatever was given, nested or not.
+    """
+
+    __slots__ = ("_hash", "_values")
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._values = copy.deepcopy(dict(values or {}))
+        self._hash = hash(json.dumps(self._values, sort_keys=True, default=repr))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Settings({sorted(self._values)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredefinedQueue:
+    """A queue that exists already: never created, never deleted, addressed by its URL.
+
+    ``url`` is the queue URL; ``identity`` signs the requests on it.
+    """
+
+    name: str
+    url: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredefinedExchange:
+    """A topic that exists already: never created, never deleted, addressed by its ARN."""
+
+    name: str
+    arn: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Everything that can be set, with its unit and range.
+
+    Args:
+        identity: who signs and where requests go; its fields are options of their own (``region``, ``profile``, …).
+        queue_name_prefix: put before every queue and topic name; the path of the URL says the same.
+        topology: ``create`` makes what is missing and warns where something differs; ``validate`` makes nothing and
+            raises where something is missing or differs; ``assume`` makes no call but send, receive, delete,
+            change visibility and publish, and GetQueueUrl for a queue that is not predefined; no binding is made.
+        predefined_queues: ``{name: {"url": …, "region": …, "access_key_id": …}}``, as in kombu's sqs.
+        predefined_exchanges: ``{name: {"arn": …}}``.
+        queue_tags: tags for every queue and topic that is created.
+        queue_attributes: ``{attribute: value}`` for CreateQueue (``sqs-creation-attributes`` in kombu's sqs).
+        wait_time_seconds: how long a receive waits for a message, 0 to 20 seconds.
+        get_wait_seconds: how long a synchronous get waits before it says that a queue is empty, 0 to 20 seconds. SQS
+            asks all its servers only where this is 1 or more.
+        visibility_timeout: the lease of a message in seconds, 2 to 43,200. It is renewed for as long as the message
+            is held, so a short one is safe: it is how long a killed worker's messages stay away.
+        prefetch_limit: messages held at most per channel where the prefetch count is 0 (unlimited), 1 to 100,000.
+        overflow_seconds: how long a message that arrived over the prefetch window is kept before it is given back.
+        ack_delay: longest time in seconds an ack waits for others to share its request, 0 to 5.
+        shutdown_timeout: longest time in seconds a stop waits for acks and give-backs to be carried out.
+        filter_policies: whether subscriptions get filter policies at all. Without, SNS delivers every message of an
+            exchange to every bound queue, and the consumer drops what does not belong.
+        filter_delay: seconds without a new binding before a subscription is narrowed, 0 to 86,400.
+        policy_settling: seconds to wait after SNS was let into a queue that was not made by this transport.
+        bindings_max_age: seconds after which bindings are read again before a message is dropped for having none.
+        compat: ``sqs`` writes messages as kombu's sqs does; both forms are always read.
+        account_id: the AWS account, where it cannot be asked for (12 digits).
+        connect_timeout: seconds to wait for a connection, above 0.
+        read_timeout: seconds to wait for an answer, above 0; a long poll has its wait on top.
+        verify: False turns the check of TLS certificates off; a path names a CA bundle.
+        client_config: keyword arguments for ``botocore.config.Config`` of the control plane.
+
+    Raises:
+        OptionsError: a value out of range; the message names the option.
+    """
+
+    identity: Identity = field(default_factory=Identity)
+    queue_name_prefix: str = ""
+    topology: Topology = "create"
+    predefined_queues: tuple[PredefinedQueue, ...] = ()
+    predefined_exchanges: tuple[PredefinedExchange, ...] = ()
+    queue_tags: Settings = field(default_factory=Settings)
+    queue_attributes: Settings = field(default_factory=Settings)
+    wait_time_seconds: int = quotas.MAX_WAIT_SECONDS
+    get_wait_seconds: int = 1
+    visibility_timeout: int = 60
+    prefetch_limit: int = 1000
+    overflow_seconds: float = 5.0
+    ack_delay: float = 0.05
+    shutdown_timeout: float = 10.0
+    filter_policies: bool = True
+    filter_delay: float = 60.0
+    policy_settling: float = 60.0
+    bindings_max_age: float = 5.0
+    compat: Envelope = "native"
+    account_id: str | None = None
+    connect_timeout: float = 5.0
+    read_timeout: float = 10.0
+    verify: bool | str = True
+    client_config: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, naming the option."""
+        _within("wait_time_seconds", self.wait_time_seconds, 0, quotas.MAX_WAIT_SECONDS)
+        _within("get_wait_seconds", self.get_wait_seconds, 0, quotas.MAX_WAIT_SECONDS)
+        _within("visibility_timeout", self.visibility_timeout, 2, quotas.MAX_VISIBILITY_SECONDS)
+        _within("prefetch_limit", self.prefetch_limit, 1, 100_000)
+        _within("overflow_seconds", self.overflow_seconds, 0, 3600)
+        _within("ack_delay", self.ack_delay, 0, 5)
+        _within("shutdown_timeout", self.shutdown_timeout, 0, 3600)
+        _within("filter_delay", self.filter_delay, 0, 86_400)
+        _within("policy_settling", self.policy_settling, 0, 3600)
+        _within("bindings_max_age", self.bindings_max_age, 0, 86_400)
+        _within("connect_timeout", self.connect_timeout, 0.1, 300)
+        _within("read_timeout", self.read_timeout, 0.1, 300)
+        _one_of("topology", self.topology, ("create", "validate", "assume"))
+        _one_of("compat", self.compat, ("native", "sqs"))
+        if self.account_id is not None and not (len(self.account_id) == 12 and self.account_id.isdigit()):  # noqa: PLR2004
+            raise OptionsError(f"account_id is {self.account_id!r}: an AWS account has 12 digits")
+
+    def predefined_queue(self, name: str) -> PredefinedQueue | None:
+        """Find the predefined queue of that AMQP name."""
+        return next((queue for queue in self.predefined_queues if queue.name == name), None)
+
+    def predefined_exchange(self, name: str) -> PredefinedExchange | None:
+        """Find the predefined exchange of that AMQP name."""
+        return next((exchange for exchange in self.predefined_exchanges if exchange.name == name), None)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise OptionsError(f"{name} is {value}: it must be between {low} and {high}")
+
+
+def _one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise OptionsError(f"{name} is {value!r}: it must be one of {', '.join(map(repr, valid))}")

@@ -1,0 +1,1 @@
+"""The way out: exchange, envelope, address, request."""

@@ -1,0 +1,1 @@
+"""The way in: polls, the exact match, the prefetch window, the callback."""

@@ -1,0 +1,63 @@
+"""``basic.get``: one message now, or none."""
+
+from __future__ import annotations
+
+import time
+
+from kombu_sns_sqs.aws import operations
+from kombu_sns_sqs.aws.reply import Reply
+from kombu_sns_sqs.errors import exception_for
+from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.receiving import arrivals
+from kombu_sns_sqs.services import Services
+from kombu_sns_sqs.settling.holdings import Verdict
+from kombu_sns_sqs.topology.entities import Queue
+from kombu_sns_sqs.topology.knowledge import Match
+
+
+def get_one(services: Services, queue: Queue) -> Delivery | None:
+    """Receive one message that may be delivered, from the highest level that has one.
+
+    Raises:
+        Error: the receive failed.
+    """
+    for number in range(len(queue.urls) - 1, -1, -1):
+        while True:
+            reply = _receive(
+                services, queue, queue.urls[number], wait=0 if number else services.options.get_wait_seconds
+            )
+            if not reply.value:
+                break
+            delivery = arrivals.read(reply.value[0], queue=queue, url=queue.urls[number])
+            if services.settler.hold(delivery) is Verdict.NEW and _deliverable(services, queue, delivery, reply.date):
+                return delivery
+    return None
+
+
+def _receive(services: Services, queue: Queue, url: str, *, wait: int) -> Reply:
+    replies: list[Reply] = []
+    services.blocking.call(
+        operations.receive_message(
+            identity=queue.identity,
+            queue_url=url,
+            max_messages=1,
+            wait_seconds=wait,
+            visibility_timeout=services.options.visibility_timeout,
+        )
+    ).then(replies.append)
+    failure = replies[0].failure
+    if failure is not None:
+        raise exception_for(failure)
+    return replies[0]
+
+
+def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: float | None) -> bool:
+    now = time.monotonic()
+    verdict = arrivals.match(delivery, services.directory.bindings(queue.name), received_at=now)
+    if verdict is Match.UNSURE:
+        verdict = arrivals.match(delivery, services.binder.refresh(queue), received_at=now)
+    expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
+    if verdict is Match.NO or expired:
+        services.settler.ack(delivery)
+        return False
+    return True

@@ -1,0 +1,290 @@
+"""One connection's way in: all its queues polled in parallel, their messages handed over fairly.
+
+Two things can drive it: kombu's event loop, or the caller of ``drain_events``; both use the same client, so the one
+may follow the other at any time. All of it runs in the driving thread; only :meth:`Receiver.wake` may be called from
+others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from vine import promise
+
+from kombu_sns_sqs.aws.client import EventClient
+from kombu_sns_sqs.qos import QoS
+from kombu_sns_sqs.receiving.lanes import FIRST_WAIT, Consumer, Lane
+from kombu_sns_sqs.receiving.poller import Poller
+from kombu_sns_sqs.receiving.refreshing import Refresher
+from kombu_sns_sqs.receiving.tick import Tick
+from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.services import Services
+from kombu_sns_sqs.topology.entities import Queue
+
+
+class Receiver:
+    """Polls, matches and delivers for one connection.
+
+    Args:
+        services: what it shares with other connections.
+    """
+
+    def __init__(self, *, services: Services) -> None:
+        self._services = services
+        self._options = services.options
+        self._client: EventClient | None = None
+        self._lanes: dict[tuple[int, str, bool], Lane] = {}
+        self._leaving: list[Poller] = []
+        self._hub: Any = None
+        self._tick = Tick(self.wake)
+        # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
+        # one is taken; and none is lost for good where the hub drops its set after an error.
+        self._next_turn = promise(self._turn)
+        self._refresher = Refresher(
+            binder=services.binder,
+            housekeeper=services.housekeeper,
+            max_age=services.options.bindings_max_age,
+            on_done=self.wake,
+        )
+
+    # -- consumers -------------------------------------------------------------------------------------------
+
+    def consume(self, consumer: Consumer, queue: Queue) -> None:
+        """Begin to feed a consumer."""
+        key = _key(consumer)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(poller=self._poller(queue, consumer), qos=consumer.qos)
+        lane.poller.resume()
+        lane.consumers.append(consumer)
+        self.wake()
+
+    def cancel(self, consumer: Consumer) -> None:
+        """Feed a consumer no longer; with the last of a lane, what it has not been given goes back."""
+        lane = self._lanes.get(_key(consumer))
+        if lane is None or consumer not in lane.consumers:
+            return
+        lane.consumers.remove(consumer)
+        if not lane.consumers:
+            lane.poller.stop()
+            self._rest()
+
+    def forget(self, qos: QoS) -> None:
+        """Drop the lanes of a closed channel; their last polls are seen to their end."""
+        for key, lane in list(self._lanes.items()):
+            if lane.qos is qos:
+                lane.poller.stop()
+                self._leaving = [poller for poller in self._leaving if poller.in_flight]
+                self._leaving.append(self._lanes.pop(key).poller)
+        self._rest()
+
+    def _rest(self) -> None:
+        """With no consumer left and no event loop, nobody may turn the client again: see its polls to their end.
+
+        Those of a reply queue stay, for the next consumer: nobody else is waiting for what they bring.
+        """
+        if self._hub is not None or any(lane.consumers for lane in self._lanes.values()):
+            return
+        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
+        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
+            self._lanes.clear()
+            self._leaving.clear()
+            self._finish_polls()
+
+    def _finish_polls(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._services.finish_polls(client)
+
+    def _poller(self, queue: Queue, consumer: Consumer) -> Poller:
+        # The prefetch count does not apply to consumers that need no ack.
+        window = Window(cap=self._options.prefetch_limit) if consumer.no_ack else consumer.qos.window
+        return Poller(
+            queue=queue,
+            window=window,
+            client=self._event_client,
+            settler=self._services.settler,
+            bindings=lambda: self._services.directory.bindings(queue.name),
+            listener=self,
+            max_wait=self._options.wait_time_seconds,
+            lease_seconds=self._options.visibility_timeout,
+        )
+
+    def _event_client(self) -> EventClient:
+        if self._client is None:
+            self._client = self._services.event_client()
+            if self._hub is not None:
+                self._client.attach(self._hub)
+        return self._client
+
+    # -- driving ---------------------------------------------------------------------------------------------
+
+    def attach(self, hub: Any) -> None:
+        """Let an event loop drive."""
+        self._hub = hub
+        hub.on_close.add(self._on_hub_close)
+        if self._client is not None:
+            self._client.attach(hub)
+        self.wake()
+
+    def detach(self) -> None:
+        """Take everything back from the event loop."""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            hub.on_close.discard(self._on_hub_close)
+            self._tick.cancel()
+            if self._client is not None:
+                self._client.detach()
+
+    def _on_hub_close(self, hub: Any) -> None:
+        if hub is self._hub:
+            self.detach()
+
+    def wake(self) -> None:
+        """Look at queues and windows again soon. May be called in any thread."""
+        hub = self._hub
+        if hub is not None:
+            hub.call_soon(self._next_turn)
+        elif self._client is not None:
+            self._client.wake()
+
+    def drain(self, timeout: float | None) -> None:
+        """Deliver one message, waiting for it.
+
+        Raises:
+            TimeoutError: none came within ``timeout`` seconds.
+        """
+        now = time.monotonic()
+        deadline = None if timeout is None else now + timeout
+        polled = False
+        while True:
+            if self._deliver_one(now):
+                self._poll(now, wait=FIRST_WAIT)
+                return
+            left = None if deadline is None else deadline - now
+            if left is not None and left <= 0 and polled:
+                raise TimeoutError("timed out")
+            self._poll(now, wait=None)
+            polled = True
+            due = self._next_due()
+            self._event_client().run_once(_shortest(left, None if due is None else due - now))
+            self._judge_parked()
+            now = time.monotonic()
+
+    def _turn(self) -> None:
+        """Do what there is to do, on the event loop."""
+        if self._hub is None:
+            return
+        self._judge_parked()
+        now = time.monotonic()
+        try:
+            while self._deliver_one(now):
+                pass
+        except BaseException:
+            # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
+            self.wake()
+            raise
+        self._poll(now, wait=self._options.wait_time_seconds)
+        if self._hub is not None:
+            due = self._next_due()
+            self._tick.set(self._hub, None if due is None else due - now)
+
+    # -- polling and delivering ------------------------------------------------------------------------------
+
+    def _poll(self, now: float, wait: int | None) -> None:
+        for key, lane in list(self._lanes.items()):
+            self._give_back_overflow(lane, now)
+            if not lane.consumers:
+                # Kept while a poll is open, which the next consumer of the queue may be glad of.
+                if not lane.poller.in_flight:
+                    del self._lanes[key]
+                continue
+            before = lane.poller.in_flight
+            lane.poller.poll(now, lane.wait if wait is None else wait)
+            if wait is None and not before and lane.poller.in_flight:
+                lane.wait = min(lane.wait * 2, max(1, self._options.wait_time_seconds))
+
+    def _deliver_one(self, now: float) -> bool:
+        """Hand over one message; the queue it came from is asked last the next time."""
+        for key, lane in list(self._lanes.items()):
+            consumer = lane.next_consumer()
+            delivery = lane.poller.take(now) if consumer is not None else None
+            if consumer is None or delivery is None:
+                continue
+            if self._lanes.get(key) is lane:
+                del self._lanes[key]
+                self._lanes[key] = lane
+            consumer.hand_over(delivery, consumer)
+            return True
+        return False
+
+    def _give_back_overflow(self, lane: Lane, now: float) -> None:
+        """Give back what has come over the window and found no free slot for a while."""
+        since = lane.poller.overflow_since()
+        if since is None or now - since < self._options.overflow_seconds:
+            return
+        if lane.poller.window.overfull and lane.blocked:
+            lane.poller.give_back()
+
+    def _next_due(self) -> float | None:
+        """When something has to be done although nothing has happened, on the monotonic clock."""
+        moments = [lane.poller.next_try for lane in self._lanes.values() if lane.consumers]
+        for lane in self._lanes.values():
+            since = lane.poller.overflow_since()
+            if since is not None and lane.poller.window.overfull:
+                moments.append(since + self._options.overflow_seconds)
+        return min((math.nextafter(moment, math.inf) for moment in moments if moment is not None), default=None)
+
+    def _judge_parked(self) -> None:
+        fresh = self._refresher.take()
+        for lane in self._lanes.values() if fresh else ():
+            if lane.poller.queue.name in fresh:
+                lane.poller.judge_parked()
+
+    # -- what pollers tell -----------------------------------------------------------------------------------
+
+    def news(self) -> None:
+        """Deliver and poll again soon."""
+        if self._hub is not None:
+            self.wake()
+
+    def unsure(self, poller: Poller) -> None:
+        """Have a queue's bindings read again before some messages can be judged."""
+        self._refresher.ask(poller.queue)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
+        self.detach()
+        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
+        for poller in pollers:
+            poller.stop()
+        self._lanes.clear()
+        self._leaving.clear()
+        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
+            self._finish_polls()
+        elif self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def abandon(self) -> None:
+        """Forget everything without touching it: in a forked child it is the parent's."""
+        self._hub = None
+        self._lanes.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            client.abandon()
+
+
+def _key(consumer: Consumer) -> tuple[int, str, bool]:
+    """Name the lane of a consumer: its channel, its queue, and whether it is bound by the prefetch count."""
+    return id(consumer.qos), consumer.queue, consumer.no_ack
+
+
+def _shortest(*waits: float | None) -> float | None:
+    """Give the shortest of some waits in seconds, None where none of them ends."""
+    ending = [wait for wait in waits if wait is not None]
+    return max(0.0, min(ending)) if ending else None

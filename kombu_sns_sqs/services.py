@@ -1,0 +1,199 @@
+"""The wiring diagram: which object is made of which, once for each process and each set of options.
+
+Connections that say the same share everything here: credentials, addresses, the thread that settles. What belongs to
+one connection alone, its receiver, is made by :mod:`kombu_sns_sqs.transport`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from typing import Final
+
+from kombu_sns_sqs.aws.blocking import BlockingClient
+from kombu_sns_sqs.aws.client import EventClient
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.aws.engines import event_client
+from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.errors import Kind, exception_for
+from kombu_sns_sqs.janitor import Janitor
+from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.topology.access import Access
+from kombu_sns_sqs.topology.binder import Binder
+from kombu_sns_sqs.topology.directory import Directory
+from kombu_sns_sqs.topology.entities import Queue
+from kombu_sns_sqs.topology.exchanges import Exchanges
+from kombu_sns_sqs.topology.filtering import Filtering
+from kombu_sns_sqs.topology.making import QueueMaker
+from kombu_sns_sqs.topology.provisioner import Provisioner
+from kombu_sns_sqs.topology.subscriptions import Subscriptions
+from kombu_sns_sqs.topology.tags import QueueTags
+
+logger = logging.getLogger(__name__)
+
+#: A queue nobody has: asking for it tells whether the endpoint answers and knows the credentials.
+_PROBE: Final = "kombu-sns-sqs-probe"
+
+
+class Services:
+    """Everything connections with the same options share in one process.
+
+    Args:
+        options: what was asked for.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.pid = os.getpid()
+        self.sessions = _sessions_for(options)
+        self.control = ControlPlane(self.sessions)
+        self.blocking = BlockingClient(self.sessions)
+        self.housekeeper = Housekeeper()
+        self.directory = Directory(control=self.control, options=options)
+        exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
+        access = Access(control=self.control, directory=self.directory, options=options)
+        self.binder = Binder(
+            control=self.control,
+            directory=self.directory,
+            exchanges=exchanges,
+            subscriptions=Subscriptions(control=self.control, directory=self.directory),
+            filtering=Filtering(
+                control=self.control,
+                housekeeper=self.housekeeper,
+                tags=self._tags,
+                options=options,
+            ),
+            access=access,
+            options=options,
+        )
+        self.provisioner = Provisioner(
+            control=self.control,
+            directory=self.directory,
+            exchanges=exchanges,
+            maker=QueueMaker(control=self.control, directory=self.directory, options=options),
+            binder=self.binder,
+            access=access,
+            options=options,
+        )
+        self.publisher = Publisher(
+            client=self.blocking, directory=self.directory, complete=self.provisioner.complete, options=options
+        )
+        self.settler = Settler(
+            client=self.event_client, lease_seconds=options.visibility_timeout, ack_delay=options.ack_delay
+        )
+        self.janitor = Janitor(provisioner=self.provisioner)
+        self._last_polls: list[threading.Thread] = []
+        self._verified = False
+
+    def _tags(self, queue: Queue) -> QueueTags:
+        return self.binder.tags(queue)
+
+    def event_client(self) -> EventClient:
+        """Make a client that an event loop, or a thread of its own, drives."""
+        return event_client(self.sessions)
+
+    def verify(self) -> None:
+        """Make sure, once, that the endpoint answers and knows the credentials.
+
+        Raises:
+            Error: it does not.
+        """
+        if self._verified:
+            return
+        if self.options.topology == "assume":
+            self.control.session(self.options.identity).control("sqs")
+        else:
+            reply = self.control.call(self.options.identity, "sqs", "get_queue_url", QueueName=_PROBE)
+            # Whatever AWS says of that queue, it has said it to somebody it knows.
+            if reply.failure is not None and (reply.failure.kind.passing or reply.failure.kind is Kind.CREDENTIALS):
+                raise exception_for(reply.failure)
+        self._verified = True
+
+    def doubt(self) -> None:
+        """Verify again with the next connection: something was wrong with this one."""
+        self._verified = False
+
+    def finish_polls(self, client: EventClient) -> None:
+        """See a closed connection's last polls to their end, in a thread: what they bring is given back, not lost."""
+        if not client.in_flight or self.pid != os.getpid():
+            client.close()
+            return
+        thread = threading.Thread(target=_drive_to_end, args=(client,), name="kombu-sns-sqs-last-polls", daemon=True)
+        self._last_polls = [one for one in self._last_polls if one.is_alive()] + [thread]
+        thread.start()
+
+    def close(self) -> None:
+        """End with the process: wait for the last polls, settle, delete what was temporary."""
+        deadline = time.monotonic() + self.options.shutdown_timeout
+        for thread in self._last_polls:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.settler.stop(self.options.shutdown_timeout)
+        self.janitor.close_process(self.options.shutdown_timeout)
+        self.housekeeper.stop()
+
+
+def _drive_to_end(client: EventClient) -> None:
+    while client.in_flight:
+        client.run_once(1.0)
+    client.close()
+
+
+_registry: dict[Options, Services] = {}
+_sessions: dict[tuple[object, ...], Sessions] = {}
+_lock = threading.Lock()
+
+
+def services_for(options: Options) -> Services:
+    """Give the services of this process for a set of options, made at first use."""
+    with _lock:
+        services = _registry.get(options)
+        if services is None:
+            services = _registry[options] = Services(options)
+            # Last in, first out: before the local service that these were made for, and whatever else came up since.
+            atexit.unregister(shutdown)
+            atexit.register(shutdown)
+        return services
+
+
+def _sessions_for(options: Options) -> Sessions:
+    """Share credentials and boto3's clients, which take a second to make, between all that can share them."""
+    key = (options.connect_timeout, options.read_timeout, options.verify, options.client_config)
+    if key not in _sessions:
+        _sessions[key] = Sessions(
+            connect_timeout=options.connect_timeout,
+            read_timeout=options.read_timeout,
+            verify=options.verify,
+            client_config=dict(options.client_config),
+        )
+    return _sessions[key]
+
+
+def _forget_parents() -> None:
+    """Begin anew in a forked child: what is in the registry is the parent's, its locks in an unknown state."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _registry.clear()
+    _sessions.clear()
+
+
+def shutdown() -> None:
+    """End everything this process has running: settle, give back, delete its temporary queues.
+
+    It runs by itself when the process exits. Connections that are still open cannot be used any more; new ones can be
+    made. It takes at most some tens of seconds, see the option ``shutdown_timeout``.
+    """
+    with _lock:
+        ending = [services for services in _registry.values() if services.pid == os.getpid()]
+        _registry.clear()
+    for services in ending:
+        services.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

@@ -1,0 +1,100 @@
+"""Which messages this process holds, and which it has handled: so that no copy of either is run.
+
+A copy is another receive of a message (same message id), or another message made by the same ``basic_publish`` (a
+request repeated after its answer was lost, an SNS delivery repeated): same publish id, same queue.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from kombu_sns_sqs.messages import Delivery
+
+#: Handled messages remembered per queue.
+MEMORY: Final = 1000
+
+
+class Verdict(Enum):
+    """What to do with a message that has just arrived."""
+
+    #: Deliver it.
+    NEW = "new"
+    #: The same message is held already: its newer receipt handle has been taken over.
+    HELD = "held"
+    #: It was handled already, or its twin is held: delete it, do not run it.
+    COPY = "copy"
+
+
+@dataclass(slots=True)
+class Lease:
+    """A held message: how it is settled now, and until when it is ours."""
+
+    delivery: Delivery
+    receipt_handle: str
+    #: When the visibility timeout ends, on the monotonic clock.
+    ends_at: float
+    #: When the message was received; AWS counts its twelve hours from there.
+    since: float
+    lost: bool = False
+    renewing: bool = False
+
+
+class Holdings:
+    """The messages of one process. Not thread-safe: its owner holds the lock."""
+
+    def __init__(self, *, memory: int = MEMORY) -> None:
+        self._memory = memory
+        self._held: dict[tuple[str, str], Lease] = {}
+        self._handled: dict[str, OrderedDict[str, None]] = {}
+
+    def __len__(self) -> int:
+        """Count what is held."""
+        return len(self._held)
+
+    def admit(self, delivery: Delivery, *, now: float, lease_seconds: float) -> Verdict:
+        """Decide about an arrival, and hold it where it is new."""
+        lease = self._held.get(delivery.copy_key)
+        if lease is not None:
+            if lease.delivery.message_id != delivery.message_id:
+                return Verdict.COPY
+            lease.receipt_handle = delivery.receipt_handle
+            lease.ends_at, lease.lost = now + lease_seconds, False
+            return Verdict.HELD
+        if delivery.copy_key[1] in self._handled.get(delivery.queue_url, ()):
+            return Verdict.COPY
+        self._held[delivery.copy_key] = Lease(
+            delivery=delivery, receipt_handle=delivery.receipt_handle, ends_at=now + lease_seconds, since=now
+        )
+        return Verdict.NEW
+
+    def handled(self, delivery: Delivery) -> str:
+        """Note that a message is done with; its current receipt handle deletes it."""
+        queue = self._handled.setdefault(delivery.queue_url, OrderedDict())
+        queue[delivery.copy_key[1]] = None
+        while len(queue) > self._memory:
+            queue.popitem(last=False)
+        return self.drop(delivery)
+
+    def drop(self, delivery: Delivery) -> str:
+        """Hold a message no longer, without having handled it; its current receipt handle gives it back."""
+        lease = self._held.pop(delivery.copy_key, None)
+        return lease.receipt_handle if lease is not None else delivery.receipt_handle
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease is of a message that is still held."""
+        return self._held.get(lease.delivery.copy_key) is lease
+
+    def to_renew(self, *, before: float) -> list[Lease]:
+        """List the leases that end before a point of the monotonic clock."""
+        return [
+            lease for lease in self._held.values() if lease.ends_at <= before and not lease.lost and not lease.renewing
+        ]
+
+    def next_end(self) -> float | None:
+        """When the first lease ends; None with nothing held."""
+        return min(
+            (lease.ends_at for lease in self._held.values() if not lease.lost and not lease.renewing), default=None
+        )

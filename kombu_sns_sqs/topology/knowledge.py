@@ -1,0 +1,87 @@
+"""What this process knows of a queue's bindings, and from when: the exact AMQP match on receipt.
+
+A filter policy is an optimisation that acts late, so what arrives may not belong. It is dropped only on knowledge
+newer than the message: a binding made by another process after we last looked could be the one it came by.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from enum import Enum
+
+from kombu_sns_sqs.topology.patterns import exchange_matches
+
+
+class Match(Enum):
+    """Whether a message belongs into a queue."""
+
+    YES = "yes"
+    NO = "no"
+    #: The bindings have to be read again to tell.
+    UNSURE = "unsure"
+
+
+class KnownBindings:
+    """The bindings of one queue. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[str, set[str | None]] = {}
+        self._types: dict[str, str] = {}
+        self._as_of = float("-inf")
+        self._read_at = float("-inf")
+
+    def add(self, exchange: str, exchange_type: str, routing_key: str | None) -> None:
+        """Note a binding that was made, or found; a key of None takes everything."""
+        with self._lock:
+            self._types[exchange] = exchange_type
+            self._keys.setdefault(exchange, set()).add(routing_key)
+
+    def remove(self, exchange: str, routing_key: str) -> None:
+        """Note that a binding is gone."""
+        with self._lock:
+            self._keys.get(exchange, set()).discard(routing_key)
+
+    def forget(self, exchange: str) -> None:
+        """Note that an exchange is gone, and all bindings to it."""
+        with self._lock:
+            self._keys.pop(exchange, None)
+
+    def replace(self, bindings: Iterable[tuple[str, str, str | None]], *, as_of: float, read_at: float) -> None:
+        """Take over what was read: (exchange, type, key), all there was then.
+
+        ``as_of``: when that was, at the earliest, in AWS's time; ``read_at``: when the request began, on our monotonic
+        clock.
+        """
+        with self._lock:
+            self._keys.clear()
+            for exchange, exchange_type, routing_key in bindings:
+                self._types[exchange] = exchange_type
+                self._keys.setdefault(exchange, set()).add(routing_key)
+            self._as_of, self._read_at = as_of, read_at
+
+    def has(self, exchange: str, routing_key: str) -> bool:
+        """Whether this very binding is known."""
+        return routing_key in self._keys.get(exchange, ())
+
+    def bound_keys(self, exchange: str) -> list[tuple[str, str | None]]:
+        """List (type, key) of the bindings to an exchange."""
+        with self._lock:
+            exchange_type = self._types.get(exchange, "")
+            return [(exchange_type, key) for key in self._keys.get(exchange, ())]
+
+    def match(self, exchange: str, routing_key: str, *, sent_at: float, received_at: float) -> Match:
+        """Say whether a message that came through a topic belongs here.
+
+        ``sent_at``: when SQS took it, in AWS's time; ``received_at``: when it came here, on our monotonic clock. Either
+        can show that what is known is newer than the message.
+        """
+        with self._lock:
+            keys = self._keys.get(exchange, ())
+            exchange_type = self._types.get(exchange, "")
+            for key in keys:
+                if key is None or exchange_matches(exchange_type, key, routing_key):  # type: ignore[arg-type]
+                    return Match.YES
+            newer = self._as_of >= sent_at or self._read_at >= received_at
+            return Match.NO if newer else Match.UNSURE

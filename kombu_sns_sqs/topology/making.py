@@ -1,0 +1,154 @@
+"""Making SQS queues: names, attributes, tags, levels; and what to do when AWS has the name already, or still."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.addressing import temporary_queue_name
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.errors import Failure, Kind, exception_for
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.topology.directory import Directory
+from kombu_sns_sqs.topology.entities import (
+    LEVELS_TAG,
+    NAME_TAG,
+    OWNER_TAG,
+    TTL_TAG,
+    Lifetime,
+    Queue,
+    QueueDeclaration,
+)
+from kombu_sns_sqs.topology.policies import queue_policy, topics_arn
+from kombu_sns_sqs.topology.tags import tag_value
+
+logger = logging.getLogger(__name__)
+
+#: Attempts to make a queue whose name was deleted a moment ago, and the seconds between them: together they outlast
+#: the minute for which AWS bars the name.
+_NAME_ATTEMPTS: Final = 14
+_NAME_PAUSE: Final = quotas.QUEUE_NAME_REST_SECONDS / 12
+
+
+def process_token() -> str:
+    """Make a name for one process: what its temporary queues are marked with."""
+    return f"{os.getpid():x}"[:5].rjust(5, "0") + secrets.token_hex(4)
+
+
+class QueueMaker:
+    """Makes the SQS queues that stand for a declared queue. Safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        control: ControlPlane,
+        directory: Directory,
+        options: Options,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._control = control
+        self._directory = directory
+        self._options = options
+        self._sleep = sleep
+        self.owner = process_token()
+
+    def make(self, declaration: QueueDeclaration) -> Queue:
+        """Make a queue under the name that everybody finds it by."""
+        return self._make(declaration, self._directory.aws_queue_name(declaration.name), declaration.lifetime, {})
+
+    def make_private(self, declaration: QueueDeclaration, tags: Mapping[str, str]) -> Queue:
+        """Make a queue whose AWS name no other process, and no later one, can come upon."""
+        aws_name = temporary_queue_name(
+            declaration.name,
+            prefix=self._options.queue_name_prefix,
+            owner=self.owner,
+            created=int(time.time()),
+            token=secrets.token_hex(4),
+        )
+        return self._make(declaration, aws_name, Lifetime.PRIVATE, tags)
+
+    def _make(self, declaration: QueueDeclaration, aws_name: str, lifetime: Lifetime, tags: Mapping[str, str]) -> Queue:
+        return Queue(
+            name=declaration.name,
+            urls=(self._make_level(declaration, aws_name, lifetime, tags), *self.upper_levels(declaration, 1)),
+            arn=self._directory.queue_arn(aws_name),
+            identity=self._options.identity,
+            lifetime=lifetime,
+            ttl_ms=declaration.ttl_ms,
+        )
+
+    def upper_levels(self, declaration: QueueDeclaration, first: int) -> tuple[str, ...]:
+        """Make the priority levels from ``first`` up, or find them; return their URLs."""
+        urls = []
+        for level in range(first, declaration.levels):
+            aws_name = self._directory.aws_queue_name(declaration.name, level)
+            url = self._directory.url_of(aws_name)
+            urls.append(url or self._make_level(declaration, aws_name, declaration.lifetime, {}))
+        return tuple(urls)
+
+    def _make_level(
+        self, declaration: QueueDeclaration, aws_name: str, lifetime: Lifetime, tags: Mapping[str, str]
+    ) -> str:
+        for attempt in range(1, _NAME_ATTEMPTS + 1):
+            reply = self._control.call(
+                self._options.identity,
+                "sqs",
+                "create_queue",
+                QueueName=aws_name,
+                Attributes=self._attributes(declaration, aws_name),
+                tags={**self._tags(declaration, lifetime), **tags},
+            )
+            if reply.failure is None:
+                return str(reply.value["QueueUrl"])
+            if reply.failure.kind is not Kind.NAME_RESTS or attempt == _NAME_ATTEMPTS:
+                break
+            logger.warning("queue %r was deleted less than a minute ago: AWS bars its name, waiting", declaration.name)
+            self._sleep(_NAME_PAUSE * random.uniform(0.9, 1.2))
+        return self._made_by_another(aws_name, reply.failure)
+
+    def _made_by_another(self, aws_name: str, failure: Failure | None) -> str:
+        """Find the queue another process has made meanwhile, perhaps with other attributes."""
+        assert failure is not None  # noqa: S101  # the loop above ends with a failure
+        url = None if failure.kind.passing else self._directory.url_of(aws_name)
+        if url is None:
+            raise exception_for(failure)
+        return url
+
+    def _tags(self, declaration: QueueDeclaration, lifetime: Lifetime) -> dict[str, str]:
+        tags = {**self._options.queue_tags, NAME_TAG: tag_value(declaration.name)}
+        if lifetime is not Lifetime.SHARED:
+            tags[OWNER_TAG] = self.owner
+        if declaration.levels > 1:
+            tags[LEVELS_TAG] = str(declaration.levels)
+        if declaration.ttl_ms is not None:
+            tags[TTL_TAG] = str(declaration.ttl_ms)
+        return {key: str(value) for key, value in tags.items()}
+
+    def _attributes(self, declaration: QueueDeclaration, aws_name: str) -> dict[str, str]:
+        """Give the attributes of a new queue; its access policy is set here, once, so that nothing has to settle."""
+        account = self._directory.account_id()
+        topics = topics_arn(region=self._directory.region, account_id=account, prefix=self._options.queue_name_prefix)
+        wanted: dict[str, Any] = {
+            "VisibilityTimeout": self._options.visibility_timeout,
+            "Policy": queue_policy(
+                queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
+            ),
+            **{name: _attribute(value) for name, value in self._options.queue_attributes.items()},
+        }
+        if declaration.retention_seconds is not None:
+            wanted["MessageRetentionPeriod"] = declaration.retention_seconds
+        if aws_name.endswith(quotas.FIFO_SUFFIX):
+            wanted["FifoQueue"] = "true"
+        return {key: str(value) for key, value in wanted.items()}
+
+
+def _attribute(value: Any) -> str:
+    """Write the value of a queue attribute as SQS takes it: policies as JSON, flags in lower case."""
+    return value if isinstance(value, str) else json.dumps(value)

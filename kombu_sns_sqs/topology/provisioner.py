@@ -1,0 +1,288 @@
+"""Declaring and deleting: makes queues and exchanges where they are missing, and takes them away.
+
+Declaring looks up first, compares only what is ours, and makes only what is absent; on a race it looks up again. With
+``topology='validate'`` nothing is made and a difference is an error, with ``'assume'`` nothing is even asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.addressing import is_reply_exchange
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.topology.access import Access
+from kombu_sns_sqs.topology.binder import Binder
+from kombu_sns_sqs.topology.bindings import binding_tag
+from kombu_sns_sqs.topology.directory import Directory
+from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
+from kombu_sns_sqs.topology.exchanges import Exchanges
+from kombu_sns_sqs.topology.making import QueueMaker
+
+logger = logging.getLogger(__name__)
+
+
+class Provisioner:
+    """Carries out what AMQP declares, binds and deletes, for all connections of one process. Safe for threads."""
+
+    def __init__(
+        self,
+        *,
+        control: ControlPlane,
+        directory: Directory,
+        exchanges: Exchanges,
+        maker: QueueMaker,
+        binder: Binder,
+        access: Access,
+        options: Options,
+    ) -> None:
+        self._control = control
+        self._directory = directory
+        self._exchanges = exchanges
+        self._maker = maker
+        self._binder = binder
+        self._access = access
+        self._options = options
+        self._lock = threading.RLock()
+        self._postponed: dict[str, QueueDeclaration] = {}
+        self._complete: set[str] = set()
+        #: Queues that end before this process does, or with it; see :class:`kombu_sns_sqs.janitor.Janitor`.
+        self.temporary: dict[str, Queue] = {}
+
+    # -- exchanges -------------------------------------------------------------------------------------------
+
+    def declare_exchange(self, exchange: str, exchange_type: str, *, auto_delete: bool = False) -> None:
+        """Make sure that an exchange exists; see :meth:`Exchanges.declare`."""
+        if not is_reply_exchange(exchange):
+            self._exchanges.declare(exchange, exchange_type, auto_delete=auto_delete)
+
+    def check_exchange(self, exchange: str) -> None:
+        """Raise NotFound where an exchange does not exist."""
+        if not is_reply_exchange(exchange):
+            self._exchanges.check(exchange)
+
+    def delete_exchange(self, exchange: str, *, if_unused: bool = False) -> None:
+        """Delete an exchange and all its bindings; one that is missing is no error, as in RabbitMQ."""
+        if not exchange or is_reply_exchange(exchange) or self._options.predefined_exchange(exchange) is not None:
+            return
+        topic = self._exchanges.look_up(exchange)
+        if topic is not None:
+            self._binder.unbind_all(topic, if_unused=if_unused)
+            self._exchanges.delete(topic)
+
+    # -- declaring queues ------------------------------------------------------------------------------------
+
+    def declare_queue(self, declaration: QueueDeclaration) -> int:
+        """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
+        name = declaration.name
+        with self._lock:
+            if name in self.temporary or name in self._postponed:
+                return 0
+            if declaration.lifetime is not Lifetime.SHARED and not declaration.takes_replies:
+                # Whether it is bound decides its AWS name, and kombu binds right after declaring: wait for that.
+                self._postponed[name] = declaration
+                return 0
+        if self._options.topology == "assume" or self._options.predefined_queue(name) is not None:
+            self._directory.queue(name)
+            return 0
+        queue = self._directory.known_queue(name) or self._directory.look_up_queue(name)
+        attributes = self._attributes(queue, queue.url) if queue is not None else None
+        if queue is None or attributes is None:
+            self._make(declaration)
+            return 0
+        self._adopt(declaration, queue, attributes)
+        return _ready(attributes)
+
+    def settle_postponed(self, name: str | None = None) -> None:
+        """Make the queues whose making was put off because a binding might follow: none did."""
+        if not self._postponed:
+            return
+        with self._lock:
+            names = [name] if name is not None else list(self._postponed)
+            declarations = [self._postponed.pop(one) for one in names if one in self._postponed]
+        for declaration in declarations:
+            self._make(declaration)
+
+    def drop_postponed(self, names: set[str]) -> None:
+        """Make nothing of what a connection declared and never used."""
+        with self._lock:
+            for name in names:
+                self._postponed.pop(name, None)
+
+    def _make(self, declaration: QueueDeclaration) -> None:
+        if self._options.topology == "validate" and declaration.lifetime is Lifetime.SHARED:
+            raise NotFound(f"NOT_FOUND - no queue {declaration.name!r}, and topology='validate' makes none")
+        self._made(self._maker.make(declaration), {})
+
+    def _made(self, queue: Queue, binding_tags: dict[str, str]) -> None:
+        self._directory.remember_queue(queue)
+        self._binder.is_new(queue, binding_tags)
+        with self._lock:
+            self._complete.add(queue.name)
+            if not queue.lasting:
+                self.temporary[queue.name] = queue
+
+    def _adopt(self, declaration: QueueDeclaration, queue: Queue, attributes: dict[str, str]) -> None:
+        """Use a queue that exists; say where it differs from its declaration."""
+        retention, actual = declaration.retention_seconds, attributes.get("MessageRetentionPeriod")
+        if queue.name not in self._complete and retention is not None and actual and int(actual) > retention:
+            self._differs(queue.name, f"it keeps messages for {actual} s, declared are {retention} s")
+        self._access.policy_is(queue, attributes.get("Policy"))
+        known = queue.urls[: declaration.levels]
+        adopted = replace(
+            queue,
+            arn=attributes.get("QueueArn", queue.arn),
+            urls=known + self._maker.upper_levels(declaration, len(known)),
+            ttl_ms=declaration.ttl_ms,
+            lifetime=declaration.lifetime,
+        )
+        self._directory.remember_queue(adopted)
+        with self._lock:
+            self._complete.add(queue.name)
+
+    def _differs(self, name: str, how: str) -> None:
+        if self._options.topology == "validate":
+            raise NotEquivalent(f"PRECONDITION_FAILED - queue {name!r}: {how}")
+        logger.warning("queue %r differs from its declaration: %s", name, how)
+
+    # -- using queues ----------------------------------------------------------------------------------------
+
+    def queue_to_consume(self, name: str) -> Queue:
+        """Give a queue with all there is to know for receiving from it.
+
+        Raises:
+            NotFound: there is no such queue.
+        """
+        self.settle_postponed(name)
+        return self.complete(self._directory.queue(name))
+
+    def complete(self, queue: Queue) -> Queue:
+        """Find out what only the tags of a queue tell: its priority levels and its TTL."""
+        if queue.name in self._complete or queue.lifetime is not Lifetime.SHARED or self._options.topology == "assume":
+            return queue
+        tags = self._binder.tags(queue)
+        names = (self._directory.aws_queue_name(queue.name, level) for level in range(1, tags.levels))
+        upper = [url for url in map(self._directory.url_of, names) if url is not None]
+        completed = replace(queue, urls=(queue.url, *upper), ttl_ms=tags.ttl_ms)
+        self._directory.remember_queue(completed)
+        with self._lock:
+            self._complete.add(queue.name)
+        return completed
+
+    def bind(self, name: str, exchange: str, routing_key: str) -> None:
+        """Bind a queue to an exchange; on return it receives.
+
+        Raises:
+            NotFound: queue or exchange does not exist.
+        """
+        if not exchange or is_reply_exchange(exchange):
+            self.settle_postponed(name)
+            return
+        with self._lock:
+            declaration = self._postponed.pop(name, None)
+        if declaration is not None:
+            self._exchanges.get(exchange)
+            tags = dict([binding_tag(exchange, routing_key)])
+            self._made(self._maker.make_private(declaration, tags), tags)
+        self._binder.bind(self._directory.queue(name), exchange, routing_key)
+
+    def unbind(self, name: str, exchange: str, routing_key: str) -> None:
+        """Take a binding away; one that is missing is no error, as in RabbitMQ."""
+        self.settle_postponed(name)
+        queue = self._directory.find_queue(name)
+        if queue is not None and exchange and not is_reply_exchange(exchange):
+            self._binder.unbind(queue, exchange, routing_key)
+
+    def count(self, name: str) -> int:
+        """Count the messages that are ready in a queue, as far as SQS knows.
+
+        Raises:
+            NotFound: there is no such queue.
+        """
+        self.settle_postponed(name)
+        queue = self._directory.known_queue(name) or self._directory.look_up_queue(name)
+        counts = [] if queue is None else [self._attributes(queue, url) for url in self.complete(queue).urls]
+        if not counts or None in counts:
+            raise NotFound(f"NOT_FOUND - no queue {name!r}")
+        return sum(_ready(attributes) for attributes in counts if attributes is not None)
+
+    def purge(self, name: str) -> int:
+        """Remove all ready messages; return how many there were, as far as SQS knows."""
+        count = self.count(name)
+        queue = self._directory.queue(name)
+        for url in queue.urls:
+            reply = self._control.call(queue.identity, "sqs", "purge_queue", QueueUrl=url)
+            if reply.failure is None:
+                continue
+            if reply.failure.code != "PurgeQueueInProgress":
+                raise exception_for(reply.failure)
+            self._drain(queue, url)
+        return count
+
+    def _drain(self, queue: Queue, url: str) -> None:
+        """Empty a queue by hand: SQS purges only once a minute."""
+        size = quotas.MAX_RECEIVE_MESSAGES
+        while True:
+            answer = self._control.ask(
+                queue.identity, "sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=size, WaitTimeSeconds=1
+            )
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                for number, message in enumerate(answer.get("Messages") or ())
+            ]
+            if not entries:
+                return
+            self._control.ask(queue.identity, "sqs", "delete_message_batch", QueueUrl=url, Entries=entries)
+
+    # -- deleting queues -------------------------------------------------------------------------------------
+
+    def delete_queue(self, name: str, *, if_empty: bool = False) -> int:
+        """Delete a queue, its levels and its subscriptions; return how many messages went with it.
+
+        Raises:
+            QueueInUse: ``if_empty``, and it is not.
+        """
+        try:
+            count = self.count(name)
+        except NotFound:
+            return 0
+        queue = self._directory.queue(name)
+        if queue.lifetime is Lifetime.PREDEFINED:
+            return 0
+        if if_empty and count:
+            raise QueueInUse(f"PRECONDITION_FAILED - queue {name!r} is not empty")
+        self.remove(queue)
+        return count
+
+    def remove(self, queue: Queue) -> None:
+        """Delete what stands for a queue; what is gone already is no error."""
+        self._binder.unsubscribe_all(queue)
+        for url in self.complete(queue).urls:
+            reply = self._control.call(queue.identity, "sqs", "delete_queue", QueueUrl=url)
+            if reply.failure is not None and reply.failure.kind is not Kind.MISSING:
+                raise exception_for(reply.failure)
+        self._forget(queue)
+
+    def _attributes(self, queue: Queue, url: str) -> dict[str, str] | None:
+        """Read the attributes of a queue; None of one that is gone."""
+        reply = self._control.call(queue.identity, "sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
+        if reply.failure is None:
+            return dict(reply.value.get("Attributes") or {})
+        if reply.failure.kind is not Kind.MISSING:
+            raise exception_for(reply.failure)
+        self._forget(queue)
+        return None
+
+    def _forget(self, queue: Queue) -> None:
+        self._directory.forget_queue(queue.name)
+        with self._lock:
+            self.temporary.pop(queue.name, None)
+            self._complete.discard(queue.name)
+
+
+def _ready(attributes: dict[str, str]) -> int:
+    return int(attributes.get("ApproximateNumberOfMessages") or 0)

@@ -1,0 +1,86 @@
+"""The tags of a queue, read as what they keep: bindings, subscriptions, and how the queue was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.addressing import digest
+from kombu_sns_sqs.topology.bindings import BINDING_TAG_PREFIX, Binding, binding_tag, parse_binding_tag
+from kombu_sns_sqs.topology.entities import LEVELS_TAG, SUBSCRIPTION_TAG_PREFIX, TTL_TAG
+
+#: Tags of one queue we go up to; the rest is for the company's own.
+MAX_OUR_TAGS: Final = quotas.MAX_QUEUE_TAGS - 10
+_DIGEST_CHARACTERS: Final = 26
+#: What a tag may hold beside letters and digits.
+_TAG_CHARACTERS: Final = " _.:/=+-@"
+
+
+def subscription_tag(exchange: str) -> str:
+    """Give the key of the tag that keeps the ARN of a queue's subscription to an exchange."""
+    return SUBSCRIPTION_TAG_PREFIX + digest(exchange)[:_DIGEST_CHARACTERS]
+
+
+def unnamed_key_tag(exchange: str) -> tuple[str, str]:
+    """Give the tag that says that there are bindings to an exchange whose keys there was no room for."""
+    value = binding_tag(exchange, "")[1].partition(":")[0]
+    return f"{BINDING_TAG_PREFIX}{digest(exchange)[:_DIGEST_CHARACTERS]}", value
+
+
+def tag_value(name: str) -> str:
+    """Keep a name in a tag as far as its characters go; it is there to be read by people."""
+    readable = "".join(c if c.isascii() and (c.isalnum() or c in _TAG_CHARACTERS) else "_" for c in name)
+    return readable if len(readable) <= quotas.MAX_TAG_VALUE else digest(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTags:
+    """All tags of a queue, as read at ``as_of`` in AWS's time."""
+
+    tags: Mapping[str, str]
+    as_of: float = float("-inf")
+
+    @property
+    def bindings(self) -> list[tuple[str, Binding]]:
+        """(tag key, binding) of every binding."""
+        parsed = [(key, parse_binding_tag(key, value)) for key, value in self.tags.items()]
+        return [(key, binding) for key, binding in parsed if binding is not None]
+
+    def bindings_to(self, exchange: str) -> list[tuple[str, Binding]]:
+        """(tag key, binding) of every binding to an exchange, those included that may be."""
+        return [(key, binding) for key, binding in self.bindings if binding.concerns(exchange)]
+
+    @property
+    def exchanges(self) -> set[str]:
+        """The exchanges there are bindings to, where their names could be kept."""
+        return {binding.exchange for _, binding in self.bindings if binding.exchange is not None}
+
+    def subscription(self, exchange: str) -> str | None:
+        """The ARN of the subscription to an exchange."""
+        return self.tags.get(subscription_tag(exchange))
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The ARNs of all subscriptions."""
+        return [value for key, value in self.tags.items() if key.startswith(SUBSCRIPTION_TAG_PREFIX)]
+
+    @property
+    def levels(self) -> int:
+        """How many SQS queues stand behind the name; 1 without priorities."""
+        return _number(self.tags.get(LEVELS_TAG)) or 1
+
+    @property
+    def ttl_ms(self) -> int | None:
+        """``x-message-ttl``."""
+        return _number(self.tags.get(TTL_TAG))
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another binding's tag."""
+        return len(self.tags) >= MAX_OUR_TAGS
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None

@@ -1,0 +1,1 @@
+"""How a message looks on the wire. Pure: no clock, no socket."""

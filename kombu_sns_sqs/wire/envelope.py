@@ -1,0 +1,227 @@
+"""The envelope: an AMQP message as the text of a message body, and back.
+
+::
+
+    {"body": "...", "content-type": ..., "content-encoding": ..., "headers": {...}, "properties": {...},
+     "exchange": ..., "routing-key": ..., "publish-id": ...[, "body-encoding": "base64"]}
+
+The body is the text it is; base64 only where it is bytes, once, and declared. That a message body is an envelope is
+said by the attribute ``kombu``, never guessed, with one exception: messages that kombu's ``sqs://`` wrote bear no
+mark, and are known by their shape, so that a fleet can move worker by worker.
+
+Anything else is a foreign message, and whatever looks like an envelope and is not one is foreign too: nothing that
+can arrive may raise here.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kombu.utils.json import dumps, loads
+
+from kombu_sns_sqs.errors import MessageError
+from kombu_sns_sqs.messages import Content, Outgoing
+from kombu_sns_sqs.wire import attributes as attrs
+
+_BASE64: Final = "base64"
+_TEXT: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+#: Properties that become fields of the request, under each name users know.
+_USER_ATTRIBUTES: Final = ("message_attributes", "MessageAttributes")
+_GROUP_ID: Final = ("message_group_id", "MessageGroupId")
+_DEDUPLICATION_ID: Final = ("message_deduplication_id", "MessageDeduplicationId")
+#: Properties that belong to one delivery or to one broker, and stay behind.
+_LOCAL: Final = frozenset(
+    {*_USER_ATTRIBUTES, *_GROUP_ID, *_DEDUPLICATION_ID, "delivery_info", "delivery_tag", "body_encoding"}
+)
+
+
+def encode(
+    message: Mapping[str, Any], *, exchange: str, routing_key: str, publish_id: str, compat: str = "native"
+) -> Outgoing:
+    """Wrap a message as ``Channel.prepare_message`` made it.
+
+    Raises:
+        MessageError: attributes AWS would refuse, or headers that cannot be written as JSON.
+    """
+    properties: Mapping[str, Any] = message.get("properties") or {}
+    kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
+    write = _kombu_sqs_text if compat == "sqs" else _native_text
+    try:
+        body = write(message, kept, exchange, routing_key, publish_id)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise MessageError(f"the message cannot be written as JSON: {exc}") from exc
+    return Outgoing(
+        body=body,
+        attributes={
+            **attrs.to_aws(_first(properties, _USER_ATTRIBUTES) or {}),
+            **({} if compat == "sqs" else attrs.ENVELOPE_MARK),
+        },
+        publish_id=publish_id,
+        priority=_priority(properties.get("priority")),
+        group_id=_first(properties, _GROUP_ID),
+        deduplication_id=_first(properties, _DEDUPLICATION_ID),
+    )
+
+
+def _native_text(
+    message: Mapping[str, Any], properties: Mapping[str, Any], exchange: str, routing_key: str, publish_id: str
+) -> str:
+    body = _as_text(message)
+    envelope = {
+        "body": body,
+        "content-type": message.get("content-type"),
+        "content-encoding": message.get("content-encoding"),
+        "headers": message.get("headers") or {},
+        "properties": properties,
+        "exchange": exchange,
+        "routing-key": routing_key,
+        "publish-id": publish_id,
+    }
+    if not isinstance(body, str):
+        envelope["body"] = b64encode(bytes(body or b"")).decode("ascii")
+        envelope["body-encoding"] = _BASE64
+    return str(dumps(envelope))
+
+
+def _as_text(message: Mapping[str, Any]) -> Any:
+    """Give the body as text where it says that it is text; kombu encodes plain text before it hands it over."""
+    body = message["body"]
+    encoding = message.get("content-encoding") or ""
+    if (
+        not isinstance(body, bytes)
+        or encoding.lower() not in _TEXT
+        or (message.get("headers") or {}).get("compression")
+    ):
+        return body
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _kombu_sqs_text(
+    message: Mapping[str, Any], properties: Mapping[str, Any], exchange: str, routing_key: str, publish_id: str
+) -> str:
+    """Write what kombu's ``sqs://`` writes with its defaults: base64 in base64."""
+    body = message["body"]
+    raw = body.encode() if isinstance(body, str) else bytes(body or b"")
+    envelope = {
+        "body": b64encode(raw).decode("ascii"),
+        "content-encoding": message.get("content-encoding"),
+        "content-type": message.get("content-type"),
+        "headers": message.get("headers") or {},
+        "properties": {
+            **properties,
+            "body_encoding": _BASE64,
+            "delivery_tag": publish_id,
+            "delivery_info": {"exchange": exchange, "routing_key": routing_key},
+        },
+    }
+    return b64encode(str(dumps(envelope)).encode()).decode("ascii")
+
+
+def decode(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> Content:
+    """Read a message body, whoever wrote it. Never raises: what cannot be read is foreign."""
+    try:
+        if attrs.ENVELOPE_ATTRIBUTE in attributes:
+            return _content(loads(body))
+        return _from_kombu_sqs(body) or _foreign(body)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError):
+        return _foreign(body)
+
+
+def _content(envelope: Any) -> Content:
+    body: str | bytes = _typed(envelope["body"], str)
+    if envelope.get("body-encoding") == _BASE64:
+        body = b64decode(body, validate=True)
+    properties = _typed(envelope["properties"], dict)
+    return Content(
+        body=body,
+        content_type=_maybe_text(envelope.get("content-type")),
+        content_encoding=_maybe_text(envelope.get("content-encoding")),
+        headers=_typed(envelope["headers"], dict),
+        properties=properties,
+        exchange=_typed(envelope["exchange"], str),
+        routing_key=_typed(envelope["routing-key"], str),
+        priority=_priority(properties.get("priority")),
+        expiration_ms=_milliseconds(properties.get("expiration")),
+        publish_id=_typed(envelope["publish-id"], str),
+    )
+
+
+def _from_kombu_sqs(body: str) -> Content | None:
+    """Read what kombu's ``sqs://`` wrote; None where that was not the writer."""
+    text = body if body.lstrip().startswith("{") else _base64_text(body)
+    if text is None or not text.lstrip().startswith("{"):
+        return None
+    envelope = loads(text)
+    properties, headers = envelope.get("properties"), envelope.get("headers") or {}
+    if not (isinstance(properties, dict) and isinstance(headers, dict) and "body" in envelope):
+        return None
+    info = properties.get("delivery_info") or {}
+    inner: str | bytes = _typed(envelope["body"], str)
+    if properties.get("body_encoding") == _BASE64:
+        inner = b64decode(inner, validate=True)
+    kept = {key: value for key, value in properties.items() if key not in _LOCAL}
+    return Content(
+        body=inner,
+        content_type=_maybe_text(envelope.get("content-type")),
+        content_encoding=_maybe_text(envelope.get("content-encoding")),
+        headers=headers,
+        properties=kept,
+        exchange=_maybe_text(info.get("exchange")) or "",
+        routing_key=_maybe_text(info.get("routing_key")) or "",
+        priority=_priority(properties.get("priority")),
+        expiration_ms=_milliseconds(properties.get("expiration")),
+    )
+
+
+def _foreign(body: str) -> Content:
+    try:
+        structured = isinstance(json.loads(body), (dict, list))
+    except (ValueError, RecursionError):
+        structured = False
+    return Content(
+        body=body,
+        content_type="application/json" if structured else "text/plain",
+        content_encoding="utf-8",
+        headers={},
+        properties={},
+        foreign=True,
+    )
+
+
+def _base64_text(body: str) -> str | None:
+    try:
+        return b64decode(body, validate=True).decode()
+    except ValueError:
+        return None
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def _maybe_text(value: Any) -> str | None:
+    return None if value is None else str(_typed(value, str))
+
+
+def _priority(value: Any) -> int:
+    return max(0, value) if isinstance(value, int) else 0
+
+
+def _milliseconds(value: Any) -> int | None:
+    """Read the property ``expiration``: milliseconds as text (AMQP), or as a number."""
+    if value is None:
+        return None
+    number = int(float(value))
+    return number if number >= 0 else None
+
+
+def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((properties[name] for name in names if properties.get(name) is not None), None)
