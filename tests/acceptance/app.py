@@ -1,0 +1,71 @@
+"""The app of the acceptance tests. It imports nothing of the transport: the scheme has to be known without."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from celery import Celery
+from kombu import Queue
+from kombu.common import Broadcast
+
+app = Celery("app", broker=os.environ["BROKER_URL"], backend="rpc://")
+app.conf.update(
+    task_queues=[Queue("celery", exchange="celery", routing_key="celery"), Broadcast("everyone")],
+    task_routes={"app.announce": {"queue": "everyone", "exchange": "everyone"}},
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
+)
+
+
+def note(text: str) -> None:
+    """Write a line where the test looks, from whichever process this is."""
+    with open(os.environ["NOTES"], "a") as notes:  # noqa: PTH123 -- append is what makes it one line
+        notes.write(f"{text}\n")
+
+
+@app.task
+def add(x: int, y: int) -> int:
+    """Add."""
+    return x + y
+
+
+@app.task
+def fail() -> None:
+    """Raise."""
+    raise ValueError("as it should")
+
+
+@app.task(bind=True, max_retries=2)
+def third_time_lucky(self) -> int:  # noqa: ANN001
+    """Succeed at the third attempt."""
+    if self.request.retries < 2:
+        raise self.retry(countdown=0.2)
+    return int(self.request.retries)
+
+
+@app.task(bind=True, acks_late=True)
+def work(self, mark: str, seconds: float) -> str:  # noqa: ANN001
+    """Note begin and end, and take some time in between; acked when it is done."""
+    note(f"begin {mark} {self.request.hostname}")
+    time.sleep(seconds)
+    note(f"end {mark} {self.request.hostname}")
+    return mark
+
+
+@app.task(bind=True, ignore_result=True)
+def announce(self, text: str) -> None:  # noqa: ANN001
+    """Note who heard it."""
+    note(f"heard {text} {self.request.hostname}")
+
+
+@app.task(ignore_result=True)
+def delegate(mark: str) -> None:
+    """Publish from a child of the pool."""
+    work.delay(mark, 0)
+
+
+@app.task
+def when() -> float:
+    """Tell the time."""
+    return time.time()

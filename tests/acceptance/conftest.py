@@ -1,0 +1,130 @@
+"""A local service for real workers, and the client's side of the app."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from kombu_sns_sqs.local import LocalService
+
+from .workers import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+
+
+class Site:
+    """One name prefix on a local service: its environment, its workers' notes, what is on the service."""
+
+    def __init__(self, service: LocalService, folder: Path, options: str = "") -> None:
+        self.prefix = f"a{uuid4().hex[:8]}-"
+        self.notes_file = folder / "notes"
+        self.notes_file.touch()
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "BROKER_URL": f"{service.broker_url}/{self.prefix}?wait_time_seconds=2&{options}".rstrip("&"),
+            "AWS_DEFAULT_REGION": service.region,
+            "NOTES": str(self.notes_file),
+        }
+        keys = {"aws_access_key_id": service.access_key, "aws_secret_access_key": service.secret_key}
+        self._clients = {
+            name: boto3.client(name, endpoint_url=service.endpoint_url, region_name=service.region, **keys)
+            for name in ("sqs", "sns")
+        }
+
+    def worker(self, name: str = "w1", pool: str = "prefork", *arguments: str, **environment: str) -> Worker:
+        """Make a worker of this site."""
+        return Worker(
+            "app",
+            name=name,
+            pool=pool,
+            folder=self.folder,
+            cwd=HERE,
+            environment={**self.environment, **environment},
+            arguments=arguments,
+        )
+
+    def ask(self, expression: str, timeout: float = 60) -> Any:
+        """Evaluate an expression over the app in a client process of its own, and return it by way of JSON."""
+        code = f"import json, sys, time; from app import *; print(json.dumps({expression}))"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=HERE,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    @property
+    def notes(self) -> list[str]:
+        """What the tasks have noted."""
+        return self.notes_file.read_text().splitlines()
+
+    def wait_for_notes(self, enough: Callable[[list[str]], bool], timeout: float = 30) -> list[str]:
+        """Wait until the notes say enough."""
+        deadline = time.monotonic() + timeout
+        while not enough(self.notes):
+            assert time.monotonic() < deadline, self.notes
+            time.sleep(0.05)
+        return self.notes
+
+    @property
+    def queues(self) -> list[str]:
+        """The SQS queues of this site, without its prefix."""
+        urls = self._clients["sqs"].list_queues(QueueNamePrefix=self.prefix).get("QueueUrls", [])
+        return sorted(url.rpartition("/")[2].removeprefix(self.prefix) for url in urls)
+
+    @property
+    def subscribed(self) -> list[str]:
+        """The queues of this site that are subscribed to a topic, without its prefix."""
+        rows = self._clients["sns"].get_paginator("list_subscriptions").paginate().build_full_result()["Subscriptions"]
+        names = (row["Endpoint"].rpartition(":")[2] for row in rows)
+        return sorted(name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix))
+
+    def send_raw(self, queue: str, body: str, attributes: dict[str, Any] | None = None) -> None:
+        """Put a message into a queue as a stranger would."""
+        url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]
+        self._clients["sqs"].send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes or {})
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[LocalService]:
+    """A local service for all acceptance tests."""
+    with LocalService.start() as service:
+        yield service
+
+
+@pytest.fixture
+def site(service: LocalService, tmp_path: Path) -> Site:
+    """A fresh name prefix."""
+    return Site(service, tmp_path)
+
+
+@pytest.fixture
+def short_leases(service: LocalService, tmp_path: Path) -> Site:
+    """A fresh name prefix whose workers hold messages for four seconds at a time."""
+    return Site(service, tmp_path, "visibility_timeout=4")
+
+
+@pytest.fixture(scope="module")
+def team(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with two prefork workers that all tests of a module share."""
+    site = Site(service, tmp_path_factory.mktemp("team"))
+    with site.worker("w1", "prefork", "-E"), site.worker("w2", "prefork", "-E"):
+        yield site

@@ -1,0 +1,97 @@
+"""The README's examples are the example files, and the example files work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kombu_sns_sqs import option_reading
+from kombu_sns_sqs.local import LocalService
+
+from .workers import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    """A local service, as `python -m kombu_sns_sqs.local` would offer it."""
+    with LocalService.start() as service:
+        yield {
+            **os.environ,
+            "BROKER_URL": f"{service.broker_url}?wait_time_seconds=2",
+            "AWS_DEFAULT_REGION": service.region,
+        }
+
+
+def run(example: str, *arguments: str, environment: dict[str, str]) -> str:
+    """Run an example to its end and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, example, *arguments],
+        cwd=EXAMPLES,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("example", "place"), [("tasks.py", 0), ("broadcast.py", 1), ("plain_kombu.py", 2)])
+def test_the_readme_shows_the_example(example: str, place: int) -> None:
+    """The code block is, to the letter, the marked part of the file."""
+    marked = re.search(r"# \[readme: \w+\]\n(.*?)# \[end\]", (EXAMPLES / example).read_text(), re.DOTALL)
+    assert marked is not None
+    assert BLOCKS[place] == marked[1]
+
+
+def test_every_option_is_documented_and_every_documented_option_exists() -> None:
+    """The names in the tables of the configuration page are the names the transport takes."""
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    documented |= set(re.findall(r"`(\w+)`", page[page.index("`polling_interval`") : page.index("are taken and have")]))
+    documented -= {"aws_", "ssl"}
+    assert documented | {name for name in option_reading.VALID_NAMES if name.startswith("aws_")} == set(
+        option_reading.VALID_NAMES
+    )
+
+
+@pytest.mark.acceptance
+def test_the_celery_example_prints_its_result(environment: dict[str, str], tmp_path: Path) -> None:
+    """A worker as the README starts it, and the script."""
+    with Worker("tasks", folder=tmp_path, cwd=EXAMPLES, environment=environment):
+        assert run("tasks.py", environment=environment) == "5"
+
+
+@pytest.mark.acceptance
+def test_the_broadcast_example_reaches_both_workers(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each prints that it reloaded its cache."""
+    with (
+        Worker("broadcast", name="one", folder=tmp_path, cwd=EXAMPLES, environment=environment) as one,
+        Worker("broadcast", name="two", folder=tmp_path, cwd=EXAMPLES, environment=environment) as two,
+    ):
+        run("broadcast.py", environment=environment)
+        one.wait_for("cache reloaded by one@")
+        two.wait_for("cache reloaded by two@")
+
+
+def test_the_kombu_example_routes_between_three_processes(environment: dict[str, str]) -> None:
+    """One binds, the next publishes without declaring, the last consumes."""
+    run("plain_kombu.py", "bind", environment=environment)
+    run("plain_kombu.py", "publish", environment=environment)
+    assert run("plain_kombu.py", "consume", environment=environment) == "{'score': '2:1'}"

@@ -1,0 +1,110 @@
+"""Real Celery workers for the tests: their own session, their log in a file, and no way to outlive a test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+#: Seconds after which what has not happened will not happen; only ever spent on a failure.
+PATIENCE = 40.0
+
+
+class Worker:
+    """A ``celery -A APP worker`` of its own."""
+
+    def __init__(
+        self,
+        app: str,
+        *,
+        folder: Path,
+        cwd: Path,
+        environment: dict[str, str],
+        name: str = "w1",
+        pool: str = "prefork",
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.name = f"{name}@test"
+        self.log = folder / f"{name}-{pool}-{time.monotonic_ns()}.log"
+        command = [
+            "-m",
+            "celery",
+            "-A",
+            app,
+            "worker",
+            "-n",
+            self.name,
+            "-P",
+            pool,
+            "-c",
+            "2",
+            "-l",
+            "INFO",
+            *arguments,
+        ]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=cwd,
+                env={**environment, "C_FORCE_ROOT": "1", "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """All it has written."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
+        """Wait until it has written this."""
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            assert self.process.poll() is None, f"{self.name} has ended:\n{self.output[-3000:]}"
+            assert time.monotonic() < deadline, f"{self.name} did not write {text!r}:\n{self.output[-3000:]}"
+            time.sleep(0.05)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the main process."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait for its end and return the exit status."""
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """End it and its children at once, as a crash would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait_for("ready.")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            print(f"--- the end of {self.name}'s log ---\n{self.output[-4000:]}")
+        if self.process.poll() is None:
+            self.send(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(25)
+        self.kill()

@@ -1,0 +1,56 @@
+"""What every test may ask for: a running broker.
+
+A test with a ``broker`` argument (or with a fixture that has one) runs once on every broker of `tests.brokers`, each
+of them started once a session on free ports of 127.0.0.1 and gone with the session, however that ends.
+
+* ``--broker NAME`` (repeatable) runs it on those alone.
+* A broker that is not installed is skipped with the reason; with ``CI_STRICT=1`` that is a failure.
+* Where they are looked for: RabbitMQ as Debian installs it or on PATH; ministack by ``KOMBU_SNS_SQS_MINISTACK``, beside
+  this Python, or on PATH; moto beside this Python; localstack-core by ``KOMBU_SNS_SQS_LOCALSTACK_PYTHON``, the Python
+  that has it.
+* A scenario that a broker can't pass is listed with its reason in ``conformance/ledger.py``, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.brokers import BROKERS, Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--broker``."""
+    parser.addoption(
+        "--broker",
+        action="append",
+        choices=sorted(BROKERS),
+        help="run on this broker alone (repeatable; all of them unless given)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test that asks for a broker one run on each."""
+    if "broker" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--broker") or list(BROKERS)
+        metafunc.parametrize("broker", chosen, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running broker, stopped when the last test on it has ended."""
+    broker = BROKERS[request.param]()
+    if (reason := broker.available()) is not None:
+        if broker.required and os.environ.get("CI_STRICT") == "1":
+            pytest.fail(f"{broker.name} is missing from a strict run: {reason}")
+        pytest.skip(f"{broker.name}: {reason}")
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()

@@ -1,0 +1,256 @@
+"""No answer from the network kills or silences a consumer, and none costs a message."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection, Queue
+from kombu.asynchronous import Hub, set_event_loop
+
+from tests.faults.conftest import PATIENCE, drain_until
+from tests.faults.weather import CutAfter, CutBefore, DeliveredTwice, HalfFails, Hangs, Refused, ServerError, Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kombu_sns_sqs.local import LocalService
+    from tests.faults.relay import Relay
+
+    Connect = Callable[..., Connection]
+
+WEATHER = {
+    "503": ServerError(503),
+    "throttled": Throttled(),
+    "denied": Refused("AccessDenied", 403),
+    "expired": Refused("ExpiredToken", 403),
+    "queue does not exist": Refused("QueueDoesNotExist", 400),
+    "cut": CutBefore(),
+    "answer lost": CutAfter(),
+    "hangs": Hangs(),
+}
+
+
+@pytest.mark.parametrize("driver", ["drain", "hub"])
+@pytest.mark.parametrize("weather", list(WEATHER))
+def test_a_consumer_outlives_every_answer(
+    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture, weather: str, driver: str
+) -> None:
+    """It says so once, tries again, and says when all is well."""
+    connection, received = connect(wait_time_seconds=0 if weather == "hangs" else 1, visibility_timeout=2), []
+    queue = Queue("q")(connection)
+    queue.declare()
+    run = drain_until if driver == "drain" else run_hub
+    relay.fault("ReceiveMessage", WEATHER[weather], times=3)
+    with connection.Consumer([queue], on_message=lambda message: (received.append(message.payload), message.ack())):
+        run(connection, lambda: "cannot receive" in caplog.text, timeout=20)
+        relay.clear()
+        connection.clone().Producer().publish("after", routing_key="q")
+        run(connection, lambda: received, timeout=30)
+    assert received == ["after"]
+    assert caplog.text.count("cannot receive from queue 'q'") <= 2
+
+
+def run_hub(connection: Connection, done: Callable[[], object], timeout: float = PATIENCE) -> None:
+    """Turn an event loop until something holds."""
+    hub = getattr(connection, "test_hub", None)
+    if hub is None:
+        hub = connection.test_hub = Hub()
+        set_event_loop(hub)
+        connection.register_with_event_loop(hub)
+    deadline = time.monotonic() + timeout
+    hub.call_repeatedly(0.1, lambda: None)
+    while not done():
+        assert time.monotonic() < deadline, "nothing came in time"
+        hub.run_once()
+
+
+def test_acks_are_deleted_in_batches(connect: Connect, relay: Relay) -> None:
+    """Twenty acks, two requests."""
+    connection, messages = connect(ack_delay=0.5), []
+    queue = Queue("q")(connection)
+    queue.declare()
+    for number in range(20):
+        connection.Producer().publish(number, routing_key="q")
+    with connection.Consumer([queue], on_message=messages.append):
+        drain_until(connection, lambda: len(messages) == 20)
+        for message in messages:
+            message.ack()
+        assert relay.wait_for("DeleteMessageBatch", 2)
+    connection.release()
+    assert relay.calls["DeleteMessageBatch"] == 2
+    assert relay.calls["DeleteMessage"] == 0
+
+
+def test_a_close_carries_out_the_acks_that_wait(connect: Connect, relay: Relay, service: LocalService) -> None:
+    """However long they might have waited."""
+    connection = connect(ack_delay=5)
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    queue.get(timeout=10).ack()
+    connection.release()
+    assert relay.answered["DeleteMessageBatch"] == 1
+    assert Queue("q")(connect(straight=service.endpoint_url)).queue_declare(passive=True).message_count == 0
+
+
+def test_a_half_failed_batch_of_acks_is_completed(connect: Connect, relay: Relay) -> None:
+    """The entries that failed are sent again, alone; nothing comes back."""
+    connection = connect(visibility_timeout=3)
+    queue = connection.SimpleQueue("q")
+    for number in range(6):
+        queue.put(number)
+    relay.fault("DeleteMessageBatch", HalfFails(), times=1)
+    for message in [queue.get(timeout=10) for _ in range(6)]:
+        message.ack()
+    assert relay.wait_for("DeleteMessageBatch", 4)
+    with pytest.raises(queue.Empty):
+        queue.get(timeout=4)
+
+
+def test_a_held_message_stays_ours_beyond_its_lease(connect: Connect, relay: Relay, service: LocalService) -> None:
+    """Six seconds in hand under leases of two; a request renews all that are held."""
+    connection, other = connect(visibility_timeout=2), connect(straight=service.endpoint_url, visibility_timeout=2)
+    queue = connection.SimpleQueue("q")
+    for number in range(3):
+        queue.put(number)
+    held = [queue.get(timeout=10) for _ in range(3)]
+    elsewhere = other.SimpleQueue("q")
+    with pytest.raises(elsewhere.Empty):
+        elsewhere.get(timeout=6)
+    assert 4 <= relay.calls["ChangeMessageVisibilityBatch"] <= 9
+    for message in held:
+        message.ack()
+
+
+def test_a_lost_lease_is_said_once_and_its_ack_does_no_harm(
+    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The renewal is refused; the message may run elsewhere."""
+    connection = connect(visibility_timeout=2)
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    relay.fault("ChangeMessageVisibilityBatch", Refused("ReceiptHandleIsInvalid", 404), times=1)
+    message = queue.get(timeout=10)
+    deadline = time.monotonic() + PATIENCE
+    while "lost the lease" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    message.ack()
+    queue.put("y")
+    assert queue.get(timeout=10).payload == "y"
+    assert caplog.text.count("lost the lease") == 1
+
+
+def test_a_message_that_arrives_twice_is_delivered_once(connect: Connect, relay: Relay) -> None:
+    """Standard queues do that now and then."""
+    connection = connect()
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    relay.fault("ReceiveMessage", DeliveredTwice(), times=2)
+    message = queue.get(timeout=10)
+    with pytest.raises(queue.Empty):
+        queue.get(timeout=3)
+    message.ack()
+
+
+def test_a_publish_whose_answer_was_lost_is_delivered_once(connect: Connect, relay: Relay) -> None:
+    """The request is repeated, SQS has two messages, and one process runs one of them."""
+    connection = connect()
+    queue = connection.SimpleQueue("q")
+    relay.fault("SendMessage", CutAfter(), times=1)
+    connection.Producer().publish("x", routing_key="q")
+    assert relay.answered["SendMessage"] == 2
+    queue.get(timeout=10).ack()
+    with pytest.raises(queue.Empty):
+        queue.get(timeout=3)
+
+
+def test_a_message_sent_after_a_close_is_not_taken_by_a_poll_left_open(connect: Connect, service: LocalService) -> None:
+    """It goes to whoever consumes then, and not after a lease."""
+    first = connect(wait_time_seconds=3, straight=service.endpoint_url)
+    queue = first.SimpleQueue("q")
+    with pytest.raises(queue.Empty):
+        queue.get(timeout=2.5)
+    first.release()
+    second = connect(straight=service.endpoint_url, visibility_timeout=30)
+    second.Producer().publish("x", routing_key="q")
+    began = time.monotonic()
+    assert second.SimpleQueue("q").get(timeout=20).payload == "x"
+    assert time.monotonic() - began < 10
+
+
+def test_a_forked_child_settles_nothing_of_its_parents(connect: Connect, relay: Relay) -> None:
+    """Neither by acking, nor by collecting, nor by ending."""
+    connection = connect()
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    message = queue.get(timeout=10)
+    calls = sum(relay.calls.values())
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            message.ack()
+            connection.collect()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sum(relay.calls.values()) - calls <= relay.calls["ChangeMessageVisibilityBatch"] + 1
+    assert relay.calls["DeleteMessageBatch"] == 0
+    message.ack()
+    assert relay.wait_for("DeleteMessageBatch", 1)
+
+
+def test_a_callback_that_raises_leaves_the_rest_for_the_next_turn(connect: Connect) -> None:
+    """As the one that shuts a worker down does."""
+    connection, received = connect(), []
+
+    def on_message(message: Any) -> None:
+        received.append(message.payload)
+        message.ack()
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    queue = Queue("q")(connection)
+    queue.declare()
+    for number in range(3):
+        connection.Producer().publish(number, routing_key="q")
+    with connection.Consumer([queue], on_message=on_message):
+        with pytest.raises(KeyboardInterrupt):
+            run_hub(connection, lambda: len(received) == 3)
+        run_hub(connection, lambda: len(received) == 3)
+    assert sorted(received) == [0, 1, 2]
+
+
+def test_no_queue_starves_when_one_slot_is_shared_by_twenty(connect: Connect, service: LocalService) -> None:
+    """A window of one, twenty queues, a message in each."""
+    connection, received = connect(straight=service.endpoint_url), []
+    queues = [Queue(f"q{number}")(connection) for number in range(20)]
+    for queue in queues:
+        queue.declare()
+        connection.Producer().publish(queue.name, routing_key=queue.name)
+    in_hand: list[Any] = []
+    most = 0
+
+    def on_message(message: Any) -> None:
+        nonlocal most
+        in_hand.append(message)
+        most = max(most, len(in_hand))
+        received.append(message.payload)
+
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=1)
+    with connection.Consumer(queues, channel=channel, on_message=on_message):
+        deadline = time.monotonic() + 30
+        while len(received) < 20:
+            assert time.monotonic() < deadline, received
+            try:
+                connection.drain_events(timeout=0.5)
+            except TimeoutError:
+                continue
+            in_hand.pop().ack()
+    assert most == 1
+    assert sorted(received) == sorted(queue.name for queue in queues)

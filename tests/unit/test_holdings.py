@@ -1,0 +1,91 @@
+"""Which message is a copy of which."""
+
+from __future__ import annotations
+
+from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.messages import Content, Delivery
+from kombu_sns_sqs.settling.holdings import Holdings, Verdict
+
+
+def delivery(message_id: str = "m1", publish_id: str = "p1", handle: str = "h1", queue: str = "q") -> Delivery:
+    """One receive of one message."""
+    content = Content(
+        body="", content_type=None, content_encoding=None, headers={}, properties={}, publish_id=publish_id
+    )
+    return Delivery(
+        queue=queue,
+        queue_url=f"https://{queue}",
+        identity=Identity(),
+        receipt_handle=handle,
+        message_id=message_id,
+        receive_count=1,
+        sent_at=0.0,
+        content=content,
+    )
+
+
+def admit(holdings: Holdings, arrived: Delivery, now: float = 0.0) -> Verdict:
+    """Decide about an arrival."""
+    return holdings.admit(arrived, now=now, lease_seconds=60)
+
+
+def test_a_message_held_is_not_delivered_again_and_its_newer_receipt_counts() -> None:
+    """The older receipt handle may not delete it any more."""
+    holdings = Holdings()
+    assert admit(holdings, delivery(handle="old")) is Verdict.NEW
+    assert admit(holdings, delivery(handle="new"), now=70) is Verdict.HELD
+    assert holdings.next_end() == 130
+    assert holdings.handled(delivery(handle="old")) == "new"
+
+
+def test_another_message_of_the_same_publish_is_a_copy() -> None:
+    """While the first is held, and after it was handled."""
+    holdings = Holdings()
+    admit(holdings, delivery("m1"))
+    assert admit(holdings, delivery("m2")) is Verdict.COPY
+    holdings.handled(delivery("m1"))
+    assert admit(holdings, delivery("m3")) is Verdict.COPY
+    assert admit(holdings, delivery("m1")) is Verdict.COPY
+
+
+def test_the_copies_of_a_fanout_are_not_copies_of_each_other() -> None:
+    """One publish, two queues of one process: each gets its message."""
+    holdings = Holdings()
+    assert admit(holdings, delivery("m1", queue="a")) is Verdict.NEW
+    assert admit(holdings, delivery("m2", queue="b")) is Verdict.NEW
+
+
+def test_a_message_given_back_is_new_when_it_returns() -> None:
+    """It was not handled."""
+    holdings = Holdings()
+    admit(holdings, delivery())
+    holdings.drop(delivery())
+    assert admit(holdings, delivery()) is Verdict.NEW
+
+
+def test_messages_without_a_publish_id_are_told_apart_by_their_own() -> None:
+    """Foreign ones have none."""
+    holdings = Holdings()
+    assert admit(holdings, delivery("m1", "")) is Verdict.NEW
+    assert admit(holdings, delivery("m2", "")) is Verdict.NEW
+    assert admit(holdings, delivery("m2", "")) is Verdict.HELD
+
+
+def test_the_memory_of_handled_messages_is_bounded() -> None:
+    """By queue; the oldest is forgotten first."""
+    holdings = Holdings(memory=2)
+    for number in range(3):
+        holdings.handled(delivery(f"m{number}", f"p{number}"))
+    assert admit(holdings, delivery("m0", "p0")) is Verdict.NEW
+    assert admit(holdings, delivery("m2", "p2")) is Verdict.COPY
+
+
+def test_leases_that_end_soon_are_found() -> None:
+    """And not those that are being renewed, or lost."""
+    holdings = Holdings()
+    for number in range(3):
+        admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
+    first, second = holdings.to_renew(before=61)
+    first.renewing, second.lost = True, True
+    assert holdings.to_renew(before=61) == []
+    assert holdings.next_end() == 62

@@ -1,0 +1,49 @@
+"""The prefetch window."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kombu_sns_sqs.receiving.window import Window
+
+STEPS = st.lists(st.tuples(st.sampled_from(["poll", "answer", "deliver", "ack"]), st.integers(0, 4)), max_size=120)
+
+
+@given(limit=st.integers(1, 30), steps=STEPS)
+def test_polls_never_ask_for_more_than_is_free(limit: int, steps: list[tuple[str, int]]) -> None:
+    """But for one single-message poll of each queue; and the application never has more than the window."""
+    window = Window(cap=1000, prefetch_count=limit)
+    asked: dict[int, list[int]] = {queue: [] for queue in range(5)}
+    for step, queue in steps:
+        if step == "poll" and (count := window.grant(polling=bool(asked[queue]))):
+            free = limit - window.in_hand - window.buffered - window.reserved
+            assert count <= max(free, 0) or (count == 1 and not asked[queue])
+            assert 1 <= count <= 10
+            window.reserved += count
+            asked[queue].append(count)
+        elif step == "answer" and asked[queue]:
+            count = asked[queue].pop()
+            window.reserved -= count
+            window.buffered += count
+        elif step == "deliver" and window.buffered and window.open:
+            window.buffered -= 1
+            window.in_hand += 1
+        elif step == "ack" and window.in_hand:
+            window.in_hand -= 1
+        assert window.in_hand <= limit
+
+
+def test_a_full_window_polls_nothing() -> None:
+    """Not even for one."""
+    window = Window(cap=1000, prefetch_count=2)
+    window.in_hand = 2
+    assert window.grant(polling=False) == 0
+    assert not window.open
+
+
+def test_no_prefetch_count_means_the_cap() -> None:
+    """AMQP's "unlimited" must not fill the memory."""
+    window = Window(cap=3)
+    assert window.limit == 3
+    assert window.grant(polling=False) == 3

@@ -1,0 +1,121 @@
+"""What a declaration says, and what stands for it on AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.errors import NotEquivalent
+from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.topology.entities import MAX_LEVELS, Lifetime, Queue, QueueDeclaration
+
+
+def read(name: str = "q", *, exclusive: bool = False, auto_delete: bool = False, **arguments: Any) -> QueueDeclaration:
+    """Read a declaration; underscores of an argument are hyphens."""
+    given_arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+    return QueueDeclaration.read(
+        name, durable=True, exclusive=exclusive, auto_delete=auto_delete, arguments=given_arguments
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "exclusive", "auto_delete", "lifetime"),
+    [
+        ("celery", False, False, Lifetime.SHARED),
+        ("celeryev.fixed", False, True, Lifetime.SHARED),
+        (f"celeryev.{uuid4()}", False, True, Lifetime.OWNED),
+        (uuid4().hex, False, True, Lifetime.OWNED),
+        (uuid4().hex, False, False, Lifetime.SHARED),
+        ("mine", True, False, Lifetime.PRIVATE),
+        (f"{uuid4()}.reply.celery.pidbox", True, True, Lifetime.OWNED),
+        ("oid.reply.celery.pidbox", True, False, Lifetime.OWNED),
+    ],
+)
+def test_what_ends_a_queue_follows_from_its_declaration(
+    name: str, exclusive: bool, auto_delete: bool, lifetime: Lifetime
+) -> None:
+    """What others may declare, too, is left in place; what only one process can know of ends with it."""
+    assert read(name, exclusive=exclusive, auto_delete=auto_delete).lifetime is lifetime
+
+
+@pytest.mark.parametrize(
+    ("name", "takes_replies"),
+    [
+        ("oid.reply.celery.pidbox", True),
+        ("oid.reply.my.namespace.pidbox", True),
+        ("w1@host.celery.pidbox", False),
+        ("reply.celery.pidbox", False),
+        ("q", False),
+    ],
+)
+def test_a_reply_queue_is_known_by_its_name(name: str, takes_replies: bool) -> None:
+    """Kombu names it after the caller and the reply exchange."""
+    assert read(name).takes_replies is takes_replies
+
+
+@pytest.mark.parametrize("argument", ["x_message_ttl", "x_max_priority", "x_expires"])
+@pytest.mark.parametrize("value", ["5", 1.5, -1, True, [1]])
+def test_arguments_amqp_refuses_are_refused(argument: str, value: Any) -> None:
+    """With 406 and the argument's name, as RabbitMQ does."""
+    with pytest.raises(NotEquivalent, match=argument.replace("_", "-")):
+        read(**{argument: value})
+
+
+def test_zero_is_a_time_to_live_but_no_expiry() -> None:
+    """As in RabbitMQ."""
+    assert read(x_message_ttl=0).ttl_ms == 0
+    with pytest.raises(NotEquivalent, match="x-expires"):
+        read(x_expires=0)
+
+
+def test_arguments_without_effect_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """So that nobody relies on them."""
+    assert read(x_max_length=5, x_overflow="reject-publish").others == ("x-max-length", "x-overflow")
+    assert "x-max-length, x-overflow" in caplog.text
+    caplog.clear()
+    read(x_message_ttl=5)
+    assert caplog.text == ""
+
+
+@given(ttl_ms=st.integers(0, 10**12))
+def test_sqs_keeps_messages_as_long_as_they_live_or_longer(ttl_ms: int) -> None:
+    """Rounded up, within what SQS takes: a message must not vanish before its time."""
+    seconds = read(x_message_ttl=ttl_ms).retention_seconds
+    assert seconds is not None
+    assert quotas.MIN_RETENTION_SECONDS <= seconds <= quotas.MAX_RETENTION_SECONDS
+    assert seconds * 1000 >= min(ttl_ms, quotas.MAX_RETENTION_SECONDS * 1000)
+
+
+@given(max_priority=st.integers(0, 255), priority=st.integers(0, 255))
+def test_every_priority_has_a_level(max_priority: int, priority: int) -> None:
+    """Those above the queue's highest count as the highest, as in RabbitMQ."""
+    levels = read(x_max_priority=max_priority).levels
+    assert 1 <= levels <= MAX_LEVELS
+    queue = Queue(name="q", urls=tuple(f"u{n}" for n in range(levels)), arn="arn:q", identity=Identity())
+    assert queue.level_url(priority) == f"u{min(priority, levels - 1)}"
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "lasting"),
+    [
+        (Lifetime.SHARED, True),
+        (Lifetime.PREDEFINED, True),
+        (Lifetime.OWNED, False),
+        (Lifetime.PRIVATE, False),
+    ],
+)
+def test_what_outlives_the_process_is_said(lifetime: Lifetime, lasting: bool) -> None:
+    """The subscription of a lasting queue is remembered in a tag, its last polls are seen to their end."""
+    assert Queue(name="q", urls=("u",), arn="a", identity=Identity(), lifetime=lifetime).lasting is lasting
+
+
+def test_a_fifo_queue_is_known_by_arn_or_url() -> None:
+    """A predefined one may be known by its URL alone."""
+    assert Queue(name="q", urls=("https://sqs/1/x.fifo",), arn="", identity=Identity()).fifo
+    assert Queue(name="q", urls=("u",), arn="arn:aws:sqs:r:1:x.fifo", identity=Identity()).fifo
+    assert not Queue(name="q.fifo", urls=("u",), arn="arn:aws:sqs:r:1:x", identity=Identity()).fifo

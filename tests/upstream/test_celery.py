@@ -1,0 +1,56 @@
+"""What is assumed of Celery: its next release tells us here first."""
+
+from __future__ import annotations
+
+import inspect
+
+from celery import Celery
+from celery.events.event import get_exchange
+from celery.worker.consumer.control import Control
+from celery.worker.consumer.gossip import Gossip
+from celery.worker.consumer.mingle import Mingle
+from kombu import Connection
+
+from celery_integration import install
+
+URL = "sns-sqs://k:s@127.0.0.1:1?region=us-east-1"
+
+
+def test_remote_control_is_granted_to_whoever_has_fanout() -> None:
+    """And so to this transport, without being named."""
+    assert "supports_exchange_type('fanout')" in inspect.getsource(Control.include_if)
+    assert Connection(URL).supports_exchange_type("fanout")
+
+
+def test_queues_of_remote_control_and_events_are_exclusive() -> None:
+    """What makes them private to their process."""
+    conf = Celery(set_as_current=False).conf
+    assert conf.control_queue_exclusive is True
+    assert conf.event_queue_exclusive is True
+
+
+def test_events_travel_by_topic() -> None:
+    """Only drivers that Celery names get a fanout instead."""
+    assert get_exchange(Connection(URL)).type == "topic"
+
+
+def test_plain_tasks_travel_by_the_default_exchange() -> None:
+    """A task for a queue of a direct exchange is sent to the queue: one SendMessage, no topic."""
+    source = inspect.getsource(__import__("celery.app.amqp", fromlist=["AMQP"]).AMQP._create_task_sender)
+    assert "exchange, routing_key = '', qname" in source
+
+
+def test_install_lets_workers_mingle_and_leaves_gossip_off() -> None:
+    """Celery keeps the names of drivers in sets on its bootsteps."""
+    app = Celery(set_as_current=False)
+    assert "amqp" in Mingle.compatible_transports
+    assert "amqp" in Gossip.compatible_transports
+    try:
+        assert install(app) is app
+        assert "sns-sqs" in Mingle.compatible_transports
+        assert "sns-sqs" not in Gossip.compatible_transports
+        install(app, mingle=False, gossip=True)
+        assert "sns-sqs" not in Mingle.compatible_transports
+        assert "sns-sqs" in Gossip.compatible_transports
+    finally:
+        install(app, mingle=False, gossip=False)
