@@ -32,8 +32,10 @@ from kombu_sns_sqs.settling.holdings import Holdings, Lease, Verdict
 
 logger = logging.getLogger(__name__)
 
-#: A lease is renewed when this part of it is left.
+#: A lease may be renewed when this part of it is left, and is when that is: between the two it waits for others, so
+#: that messages received one after the other are renewed in one request, and together ever after.
 _RENEW_AT: Final = 0.5
+_RENEW_LATEST: Final = 0.4
 #: Longest sleep of the thread: what it does not hear of it finds out then.
 _LONGEST_SLEEP: Final = 5.0
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
@@ -215,7 +217,7 @@ class Settler:
                 _, _, key, entry = heapq.heappop(self._retries)
                 batches.append((key, [entry]))
             renewals: Batcher[_Key, _Entry] = Batcher(max_age=0)
-            for lease in self._holdings.to_renew(before=now + self._lease_seconds * _RENEW_AT):
+            for lease in self._to_renew(now):
                 if now - lease.since > quotas.MAX_VISIBILITY_SECONDS - self._lease_seconds:
                     self._lose(lease, "it has been held for the twelve hours that SQS allows")
                     continue
@@ -225,6 +227,12 @@ class Settler:
                 renewals.add((_Verb.RENEW, lease.delivery.queue_url, lease.delivery.identity), entry, now=now)
             return batches + renewals.drain()
 
+    def _to_renew(self, now: float) -> list[Lease]:
+        ends = self._holdings.next_end()
+        if ends is None or ends > now + self._lease_seconds * _RENEW_LATEST:
+            return []
+        return self._holdings.to_renew(before=now + self._lease_seconds * _RENEW_AT)
+
     def _sleep(self, now: float) -> float:
         with self._lock:
             ends = self._holdings.next_end()
@@ -233,7 +241,7 @@ class Settler:
                 self._deletes.next_due(),
                 self._changes.next_due(),
                 self._retries[0][0] if self._retries else None,
-                None if ends is None else ends - self._lease_seconds * _RENEW_AT,
+                None if ends is None else ends - self._lease_seconds * _RENEW_LATEST,
             ]
         return max(0.0, min(moment for moment in moments if moment is not None) - now)
 
