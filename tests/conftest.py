@@ -8,6 +8,7 @@ of them started once a session on free ports of 127.0.0.1 and gone with the sess
 * Where they are looked for: RabbitMQ as Debian installs it or on PATH; ministack by ``KOMBU_SNS_SQS_MINISTACK``, beside
   this Python, or on PATH; moto beside this Python; localstack-core by ``KOMBU_SNS_SQS_LOCALSTACK_PYTHON``, the Python
   that has it.
+* Run in parallel (``-n 4 --dist loadgroup``), all tests on one broker stay in one process, and so do those of one file.
 * A scenario that a broker can't pass is listed with its reason in ``conformance/ledger.py``, and nowhere else.
 """
 
@@ -39,6 +40,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--broker") or list(BROKERS)
         metafunc.parametrize("broker", chosen, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a broker, or the fixtures of a module: each is then started once."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        broker = callspec.params.get("broker") if callspec is not None else None
+        item.add_marker(pytest.mark.xdist_group(broker or item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
