@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,11 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.topology.entities import MAX_LEVELS, Lifetime, Queue, QueueDeclaration
+
+
+#: As kombu and Celery make them; fixed, for the names of tests must not change from process to process.
+UUID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+HEX = UUID.replace("-", "")
 
 
 def read(name: str = "q", *, exclusive: bool = False, auto_delete: bool = False, **arguments: Any) -> QueueDeclaration:
@@ -28,11 +32,11 @@ def read(name: str = "q", *, exclusive: bool = False, auto_delete: bool = False,
     [
         ("celery", False, False, Lifetime.SHARED),
         ("celeryev.fixed", False, True, Lifetime.SHARED),
-        (f"celeryev.{uuid4()}", False, True, Lifetime.OWNED),
-        (uuid4().hex, False, True, Lifetime.OWNED),
-        (uuid4().hex, False, False, Lifetime.SHARED),
+        (f"celeryev.{UUID}", False, True, Lifetime.OWNED),
+        (HEX, False, True, Lifetime.OWNED),
+        (HEX, False, False, Lifetime.SHARED),
         ("mine", True, False, Lifetime.PRIVATE),
-        (f"{uuid4()}.reply.celery.pidbox", True, True, Lifetime.OWNED),
+        (f"{UUID}.reply.celery.pidbox", True, True, Lifetime.OWNED),
         ("oid.reply.celery.pidbox", True, False, Lifetime.OWNED),
     ],
 )
