@@ -17,7 +17,7 @@ from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.aws.engines import event_client
-from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper

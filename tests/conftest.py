@@ -18,11 +18,17 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.brokers import BROKERS, Broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes says something of the machine and its load, nothing of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

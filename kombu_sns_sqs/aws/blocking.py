@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kombu_sns_sqs.aws.operation import Operation
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
 
 __all__ = ("BlockingClient", "usual_exchange")
 

@@ -16,7 +16,8 @@ from kombu_sns_sqs.errors import CredentialsRefused, Failure, exception_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kombu_sns_sqs.aws.session import Session, Sessions
+    from kombu_sns_sqs.aws.session import Session
+    from kombu_sns_sqs.aws.sessions import Sessions
     from kombu_sns_sqs.identity import Identity
 
 __all__ = ("ControlPlane",)

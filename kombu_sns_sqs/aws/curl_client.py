@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pycurl
 from vine import promise
 
-from kombu_sns_sqs.aws.curl_request import CurlRequest
+from kombu_sns_sqs.aws.curl_handle import CurlHandle
 from kombu_sns_sqs.aws.event_driven import EventDriven, closed
 from kombu_sns_sqs.aws.failures import failure_of
 from kombu_sns_sqs.aws.forks import leak
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kombu_sns_sqs.aws.driving import HubDriver, SelectorDriver
     from kombu_sns_sqs.aws.operation import Operation
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
 
 __all__ = ("CurlClient",)
 
@@ -73,8 +73,9 @@ class CurlClient(EventDriven):
         super()._fresh()
         self._lock = threading.RLock()
         self._called: deque[tuple[promise, Operation]] = deque()
-        self._active: dict[Any, tuple[promise, CurlRequest]] = {}
-        self._idle: list[Any] = []
+        #: What is under way, by libcurl's own handle.
+        self._active: dict[Any, tuple[promise, Operation, CurlHandle]] = {}
+        self._idle: list[CurlHandle] = []
         self._wanted: dict[int, int] = {}
         self._changes: list[tuple[int, int]] = []
         self._due: float | None = None
@@ -111,10 +112,10 @@ class CurlClient(EventDriven):
         except Exception as exc:  # noqa: BLE001 -- failure_of() raises again what is none of AWS's
             self._finish(fulfilled, Reply(failure=failure_of(exc, operation.action)))
             return
-        handle = self._idle.pop() if self._idle else pycurl.Curl()
-        request = CurlRequest(handle=handle, operation=operation, session=session, signed=signed)
-        self._active[handle] = fulfilled, request
-        self._multi.add_handle(handle)
+        handle = self._idle.pop() if self._idle else CurlHandle()
+        handle.load(operation, session, signed)
+        self._active[handle.curl] = fulfilled, operation, handle
+        self._multi.add_handle(handle.curl)
         self._apply()
 
     def _act(self, fd: int, events: int) -> None:
@@ -138,21 +139,21 @@ class CurlClient(EventDriven):
         queued = 1
         while queued:
             queued, ended, failed = self._multi.info_read()
-            for handle in ended:
-                self._conclude(handle, None)
-            for handle, errno, message in failed:
-                self._conclude(handle, (errno, message))
+            for curl in ended:
+                self._conclude(curl, None)
+            for curl, errno, message in failed:
+                self._conclude(curl, (errno, message))
         self._apply()
 
-    def _conclude(self, handle: Any, error: tuple[int, str] | None) -> None:
-        fulfilled, request = self._active.pop(handle)
-        reply = request.reply() if error is None else request.failed(*error)
-        self._multi.remove_handle(handle)
+    def _conclude(self, curl: Any, error: tuple[int, str] | None) -> None:
+        fulfilled, operation, handle = self._active.pop(curl)
+        reply = handle.reply(operation, error)
+        self._multi.remove_handle(curl)
         # Connections are the multi handle's; request and answer must not lie about with an idle handle.
-        handle.reset()
+        handle.unload()
         self._idle.append(handle)
         if reply.failure is not None and reply.failure.kind is Kind.EXPIRED:
-            self._sessions.refresh(request.operation.identity)
+            self._sessions.refresh(operation.identity)
         self._finish(fulfilled, reply)
 
     def _attached(self, driver: HubDriver | SelectorDriver) -> None:
@@ -174,10 +175,10 @@ class CurlClient(EventDriven):
     def _stop(self) -> None:
         with self._lock:
             self._refuse_called()
-            for handle, (fulfilled, request) in list(self._active.items()):
-                self._multi.remove_handle(handle)
+            for curl, (fulfilled, operation, handle) in list(self._active.items()):
+                self._multi.remove_handle(curl)
                 handle.close()
-                self._finish(fulfilled, closed(request.operation))
+                self._finish(fulfilled, closed(operation))
             self._active.clear()
             for handle in self._idle:
                 handle.close()

@@ -10,7 +10,7 @@ from kombu_sns_sqs.errors import OptionsError
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.aws.client import EventClient
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
 
 __all__ = ("ENGINE_VARIABLE", "event_client")
 

@@ -13,7 +13,7 @@ from kombu_sns_sqs.aws.reply import Reply, read_reply, unreachable
 try:
     import pycurl
 
-    from kombu_sns_sqs.aws.curl_request import CurlRequest
+    from kombu_sns_sqs.aws.curl_handle import CurlHandle
 except ImportError:  # no libcurl, or one built against another TLS library
     pycurl = None
 
@@ -44,7 +44,7 @@ class CurlExchange:
     def __init__(self) -> None:
         # A stock of handles and not one a thread: threads that end leave nothing behind, and the most recently used
         # handle, whose connection is most surely alive, goes out first.
-        self._idle: deque[Any] = deque()
+        self._idle: deque[CurlHandle] = deque()
         tell_after_fork(self)
 
     def perform(self, operation: Operation, session: Session, signed: SignedRequest) -> Reply:
@@ -52,18 +52,17 @@ class CurlExchange:
         try:
             handle = self._idle.pop()
         except IndexError:
-            handle = pycurl.Curl()
+            handle = CurlHandle()
         idle = self._idle
+        handle.load(operation, session, signed)
         try:
-            request = CurlRequest(handle=handle, operation=operation, session=session, signed=signed)
-            try:
-                handle.perform()
-            except pycurl.error as exc:
-                return request.failed(*exc.args)
-            return request.reply()
+            handle.curl.perform()
+        except pycurl.error as exc:
+            return handle.reply(operation, exc.args)
+        else:
+            return handle.reply(operation)
         finally:
-            # Connections outlive a reset; request and answer must not.
-            handle.reset()
+            handle.unload()
             idle.append(handle)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kombu_sns_sqs.aws import xml
@@ -92,6 +93,7 @@ def _json_error(body: bytes) -> tuple[str, str]:
     return str(error.get("__type", "")), str(error.get("message") or error.get("Message") or "")
 
 
+@lru_cache(maxsize=64)  # a second has many answers
 def _epoch_seconds(date: str | None) -> float | None:
     parts = parsedate_tz(date) if date else None
     try:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from os import environ
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
@@ -20,22 +17,21 @@ from botocore.utils import get_environ_proxies
 from kombu_sns_sqs.aws import failures
 from kombu_sns_sqs.aws.credentials import open_session
 from kombu_sns_sqs.aws.forks import tell_after_fork
+from kombu_sns_sqs.aws.signing import Signer
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from kombu_sns_sqs.aws.operation import Operation
     from kombu_sns_sqs.identity import Identity
 
-__all__ = ("Session", "Sessions", "SignedRequest")
+__all__ = ("Session", "SignedRequest")
 
 _USER_AGENT: Final = "kombu-sns-sqs"
 #: What asks for the account id: it runs while a worker starts and only saves a look-up, so it may not take long.
 _BRIEF: Final = Config(connect_timeout=3, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-#: Seconds in which one renewal answers for all requests that were refused with the same old credentials.
-_ONE_RENEWAL: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +49,7 @@ class _Found:
 
     botocore: Any
     clients: dict[str, Any] = field(default_factory=dict)
+    signers: dict[str, Signer] = field(default_factory=dict)
 
 
 class Session:
@@ -156,16 +153,14 @@ class Session:
             OptionsError: no region is known.
             botocore.exceptions.BotoCoreError: they could not be renewed; :meth:`failure_of` reads it.
         """
-        client = self.control(operation.service)
         keys = self._credentials().get_frozen_credentials()
-        request = AWSRequest(
-            method="POST",
-            url=client.meta.endpoint_url.rstrip("/") + "/",
-            data=operation.body,
-            headers={**dict(operation.headers), "User-Agent": client.meta.config.user_agent},
+        found = self._found
+        signer = found.signers.get(operation.service) if found is not None else None
+        if signer is None or signer.credentials != keys:
+            signer = self._new_signer(operation.service, keys)
+        return SignedRequest(
+            url=signer.url, headers=signer.sign(dict(operation.headers), operation.body), body=operation.body
         )
-        SigV4Auth(keys, operation.service, client.meta.region_name).add_auth(request)
-        return SignedRequest(url=request.url, headers=tuple(request.headers.items()), body=operation.body)
 
     def timeout_of(self, operation: Operation) -> float:
         """Seconds to wait for the answer to an operation, once connected."""
@@ -213,6 +208,19 @@ class Session:
                 self._found = _Found(botocore=open_session(self.identity, self._create_sts))
             return self._found
 
+    def _new_signer(self, service: str, keys: Any) -> Signer:
+        meta = self.control(service).meta
+        signer = Signer(
+            keys,
+            service=service,
+            region=meta.region_name,
+            url=meta.endpoint_url.rstrip("/") + "/",
+            user_agent=meta.config.user_agent,
+        )
+        with self._lock:
+            self._state().signers[service] = signer
+        return signer
+
     def _create_sts(self, session: Any, **keys: str) -> Any:
         return self._create(session, "sts", config=self._config, **keys)
 
@@ -242,58 +250,3 @@ class Session:
         with self._lock:
             sts = self._create(self._state().botocore, "sts", config=self._config.merge(_BRIEF))
         return str(sts.get_caller_identity()["Account"])
-
-
-class Sessions:
-    """A cache from identity to :class:`Session`; the arguments are those of a session. Safe for threads."""
-
-    def __init__(
-        self,
-        *,
-        connect_timeout: float = 5.0,
-        read_timeout: float = 10.0,
-        verify: bool | str = True,
-        client_config: Mapping[str, Any] | None = None,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self._arguments: dict[str, Any] = {
-            "connect_timeout": connect_timeout,
-            "read_timeout": read_timeout,
-            "verify": verify,
-            "client_config": client_config,
-        }
-        self._clock = clock
-        self._sessions: dict[Identity, Session] = {}
-        self._renewed: dict[Identity, float] = {}
-        self.abandon()
-        tell_after_fork(self)
-
-    def get(self, identity: Identity) -> Session:
-        """Give the session of an identity, made at first use.
-
-        Raises:
-            OptionsError: its profile does not exist.
-        """
-        session = self._sessions.get(identity)
-        if session is not None:
-            return session
-        with self._lock:
-            if identity not in self._sessions:
-                self._sessions[identity] = Session(identity, **self._arguments)
-            return self._sessions[identity]
-
-    def refresh(self, identity: Identity) -> None:
-        """Force new credentials, after AWS has called the present ones expired.
-
-        Does nothing where that was done a moment ago: requests in flight together expire together.
-        """
-        with self._lock:
-            now = self._clock()
-            if now - self._renewed.get(identity, -_ONE_RENEWAL) < _ONE_RENEWAL:
-                return
-            self._renewed[identity] = now
-        self.get(identity).refresh()
-
-    def abandon(self) -> None:
-        """Start afresh in a forked child: another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()

@@ -16,7 +16,7 @@ from kombu_sns_sqs.aws.retrying import Backoff
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.aws.operation import Operation
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
 
 __all__ = ("ThreadedClient",)
 

@@ -99,6 +99,7 @@ class Poller:
         self._order = itertools.count()
         self.stopped = False
         self._reserved = 0
+        self._gathering = False
         self._era = 0
 
     # -- polling ---------------------------------------------------------------------------------------------
@@ -113,13 +114,15 @@ class Poller:
 
         ``wait``: longest long poll, in seconds.
         """
+        self._gathering = False
         if self.stopped:
             return
         for number in range(len(self._levels) - 1, -1, -1):
             level = self._levels[number]
             while level.in_flight < level.want and now >= level.not_before:
-                count = self.window.grant(polling=level.in_flight > 0)
+                count = self.window.grant(polling=level.in_flight > 0, now=now)
                 if not count:
+                    self._gathering = True
                     break
                 self._start(number, level, count, wait)
 
@@ -188,8 +191,13 @@ class Poller:
 
     @property
     def next_try(self) -> float | None:
-        """When a poll that failed may be repeated, on the monotonic clock; None: none did."""
+        """When there may be something to poll though nothing has happened, on the monotonic clock; None: never.
+
+        That is when a failed poll may be repeated, and when a few free slots have waited long enough for more.
+        """
         waiting = [level.not_before for level in self._levels if level.failures and not level.in_flight]
+        if self._gathering and self.window.next_grant is not None:
+            waiting.append(self.window.next_grant)
         return min(waiting, default=None)
 
     # -- what arrives ----------------------------------------------------------------------------------------

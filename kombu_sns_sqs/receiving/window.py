@@ -3,11 +3,19 @@
 Pure counting. Polls in flight reserve slots, so that all polls together never ask for more than the window has free;
 except that a queue without any poll may always have one for a single message, lest one queue's long poll starve the
 others. What such a poll brings over the window is held, outside the application, for a short while.
+
+Slots come free one by one, with each ack, and a poll that asks for one message costs as much as one that asks for ten.
+So a few free slots wait a moment for others, while the application still has the rest of its window to work on.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from kombu_sns_sqs import quotas
+
+#: Seconds for which a few free slots wait for more.
+GATHER: Final = 0.05
 
 
 class Window:
@@ -17,7 +25,7 @@ class Window:
         cap: the limit that holds where the prefetch count is 0, AMQP's "unlimited".
     """
 
-    __slots__ = ("buffered", "cap", "in_hand", "prefetch_count", "reserved")
+    __slots__ = ("_few_since", "buffered", "cap", "in_hand", "prefetch_count", "reserved")
 
     def __init__(self, *, cap: int, prefetch_count: int = 0) -> None:
         self.cap = cap
@@ -28,6 +36,8 @@ class Window:
         self.buffered = 0
         #: Asked for by polls in flight.
         self.reserved = 0
+        #: Since when there have been free slots, but too few for a poll.
+        self._few_since: float | None = None
 
     @property
     def limit(self) -> int:
@@ -44,13 +54,25 @@ class Window:
         """Whether more has come than there are slots for."""
         return self.buffered > 0 and self.in_hand + self.buffered > self.limit
 
-    def grant(self, *, polling: bool) -> int:
+    def grant(self, *, polling: bool, now: float) -> int:
         """Say for how many messages a new poll may ask; 0: no poll now.
 
-        ``polling``: whether the queue has a poll in flight already.
+        ``polling``: whether the queue has a poll in flight already. ``now``: on the monotonic clock.
         """
         free = self.limit - self.in_hand - self.buffered - self.reserved
-        if free > 0:
-            return min(free, quotas.MAX_RECEIVE_MESSAGES)
-        spare = self.in_hand + self.buffered < self.limit
-        return 1 if spare and not polling else 0
+        if free <= 0:
+            self._few_since = None
+            spare = self.in_hand + self.buffered < self.limit
+            return 1 if spare and not polling else 0
+        if free < min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2):
+            if self._few_since is None:
+                self._few_since = now
+            if now < self._few_since + GATHER:
+                return 0
+        self._few_since = None
+        return min(free, quotas.MAX_RECEIVE_MESSAGES)
+
+    @property
+    def next_grant(self) -> float | None:
+        """When the few slots that are free have waited long enough, on the monotonic clock; None: none wait."""
+        return None if self._few_since is None else self._few_since + GATHER

@@ -16,7 +16,7 @@ from kombu_sns_sqs.aws.engines import ENGINE_VARIABLE, event_client
 from kombu_sns_sqs.aws.exchange import HAS_CURL, CurlExchange, UrllibExchange
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
-from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import Kind
 from kombu_sns_sqs.identity import Identity
 from tests.faults.endpoint import Endpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.receiving.window import GATHER, Window
 
 STEPS = st.lists(st.tuples(st.sampled_from(["poll", "answer", "deliver", "ack"]), st.integers(0, 4)), max_size=120)
 
@@ -15,8 +15,8 @@ def test_polls_never_ask_for_more_than_is_free(limit: int, steps: list[tuple[str
     """But for one single-message poll of each queue; and the application never has more than the window."""
     window = Window(cap=1000, prefetch_count=limit)
     asked: dict[int, list[int]] = {queue: [] for queue in range(5)}
-    for step, queue in steps:
-        if step == "poll" and (count := window.grant(polling=bool(asked[queue]))):
+    for now, (step, queue) in enumerate(steps):
+        if step == "poll" and (count := window.grant(polling=bool(asked[queue]), now=float(now))):
             free = limit - window.in_hand - window.buffered - window.reserved
             assert count <= max(free, 0) or (count == 1 and not asked[queue])
             assert 1 <= count <= 10
@@ -38,7 +38,7 @@ def test_a_full_window_polls_nothing() -> None:
     """Not even for one."""
     window = Window(cap=1000, prefetch_count=2)
     window.in_hand = 2
-    assert window.grant(polling=False) == 0
+    assert window.grant(polling=False, now=0.0) == 0
     assert not window.open
 
 
@@ -46,4 +46,28 @@ def test_no_prefetch_count_means_the_cap() -> None:
     """AMQP's "unlimited" must not fill the memory."""
     window = Window(cap=3)
     assert window.limit == 3
-    assert window.grant(polling=False) == 3
+    assert window.grant(polling=False, now=0.0) == 3
+
+
+def test_a_few_free_slots_wait_a_moment_for_more() -> None:
+    """A poll for one message costs what a poll for ten costs."""
+    window = Window(cap=1000, prefetch_count=100)
+    window.in_hand = 95
+    assert window.grant(polling=False, now=7.0) == 0
+    assert window.next_grant == 7.0 + GATHER
+    window.in_hand = 93
+    assert window.grant(polling=False, now=7.0 + GATHER / 2) == 0
+    assert window.grant(polling=False, now=7.0 + GATHER) == 7
+    assert window.next_grant is None
+
+
+def test_enough_free_slots_wait_for_nothing() -> None:
+    """Ten, or half of a small window."""
+    window = Window(cap=1000, prefetch_count=100)
+    window.in_hand = 90
+    assert window.grant(polling=False, now=0.0) == 10
+    window = Window(cap=1000, prefetch_count=4)
+    window.in_hand = 2
+    assert window.grant(polling=False, now=0.0) == 2
+    window = Window(cap=1000, prefetch_count=1)
+    assert window.grant(polling=False, now=0.0) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.identity import Identity
 from tests.faults.endpoint import Endpoint
 

@@ -12,7 +12,7 @@ from kombu_sns_sqs.aws.threaded_client import ThreadedClient
 from kombu_sns_sqs.errors import OptionsError
 
 if TYPE_CHECKING:
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
 
 
 @pytest.mark.parametrize(

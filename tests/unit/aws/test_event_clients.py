@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kombu_sns_sqs.aws.reply import Reply
-    from kombu_sns_sqs.aws.session import Sessions
+    from kombu_sns_sqs.aws.sessions import Sessions
     from tests.faults.endpoint import Endpoint
 
 

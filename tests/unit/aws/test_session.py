@@ -13,7 +13,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from kombu_sns_sqs.aws import operations
-from kombu_sns_sqs.aws.session import Session, Sessions
+from kombu_sns_sqs.aws.session import Session
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
 from kombu_sns_sqs.identity import Identity
 from tests.faults.endpoint import ITS_ACCOUNT

@@ -15,7 +15,7 @@ from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.engines import ENGINE_VARIABLE, event_client
 from kombu_sns_sqs.aws.exchange import HAS_CURL, CurlExchange, UrllibExchange
 from kombu_sns_sqs.aws.retrying import Backoff
-from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import Kind
 from kombu_sns_sqs.identity import Identity
 from tests.faults.endpoint import Endpoint
@@ -138,7 +138,7 @@ from kombu_sns_sqs.aws import forks, operations
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.curl_client import CurlClient
 from kombu_sns_sqs.aws.exchange import CurlExchange
-from kombu_sns_sqs.aws.session import Sessions
+from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.identity import Identity
 
 engine, url, certificate = sys.argv[1:]
