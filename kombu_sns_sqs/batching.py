@@ -48,6 +48,11 @@ class Batcher(Generic[K, T]):
         """Count the items that wait."""
         return sum(len(batch.items) for batch in self._open.values()) + sum(len(items) for _, items in self._full)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._open and not self._full
+
     def add(self, key: K, item: T, *, now: float, size: int = 0) -> bool:
         """Take an item in; True where that made a batch due."""
         batch = self._open.get(key)

@@ -16,7 +16,7 @@ class QoS:
 
     Args:
         window: what the receiver goes by.
-        on_free: told whenever a slot of the window has come free.
+        on_free: told when a slot of the window has come free, and there is something to do about it.
     """
 
     def __init__(self, *, window: Window, on_free: Callable[[], None]) -> None:
@@ -65,7 +65,8 @@ class QoS:
                 raise NotEquivalent(f"PRECONDITION_FAILED - unknown delivery tag {tag}")
             taken = [self._unsettled.pop(one) for one in tags]
             self.window.in_hand = len(self._unsettled)
-        self._on_free()
+        if not self.window.settled_quietly:
+            self._on_free()
         return taken
 
     def __len__(self) -> int:

@@ -54,17 +54,30 @@ class Window:
         """Whether more has come than there are slots for."""
         return self.buffered > 0 and self.in_hand + self.buffered > self.limit
 
+    @property
+    def _free(self) -> int:
+        return self.limit - self.in_hand - self.buffered - self.reserved
+
+    @property
+    def _enough(self) -> int:
+        return min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
+
+    @property
+    def settled_quietly(self) -> bool:
+        """Whether a slot that has just come free changes nothing: nothing waits for it, and others are waited for."""
+        return not self.buffered and self._few_since is not None and 0 < self._free < self._enough
+
     def grant(self, *, polling: bool, now: float) -> int:
         """Say for how many messages a new poll may ask; 0: no poll now.
 
         ``polling``: whether the queue has a poll in flight already. ``now``: on the monotonic clock.
         """
-        free = self.limit - self.in_hand - self.buffered - self.reserved
+        free = self._free
         if free <= 0:
             self._few_since = None
             spare = self.in_hand + self.buffered < self.limit
             return 1 if spare and not polling else 0
-        if free < min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2):
+        if free < self._enough:
             if self._few_since is None:
                 self._few_since = now
             if now < self._few_since + GATHER:

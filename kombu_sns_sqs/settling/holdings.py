@@ -49,6 +49,8 @@ class Holdings:
         self._memory = memory
         self._held: dict[tuple[str, str], Lease] = {}
         self._handled: dict[str, OrderedDict[str, None]] = {}
+        #: No lease ends before this. It is reckoned anew when it has come, not whenever a message leaves.
+        self._earliest: float | None = None
 
     def __len__(self) -> int:
         """Count what is held."""
@@ -56,25 +58,36 @@ class Holdings:
 
     def admit(self, delivery: Delivery, *, now: float, lease_seconds: float) -> Verdict:
         """Decide about an arrival, and hold it where it is new."""
-        lease = self._held.get(delivery.copy_key)
+        key = delivery.copy_key
+        lease = self._held.get(key)
         if lease is not None:
             if lease.delivery.message_id != delivery.message_id:
                 return Verdict.COPY
             lease.receipt_handle = delivery.receipt_handle
-            lease.ends_at, lease.lost = now + lease_seconds, False
+            lease.lost = False
+            self.extended(lease, ends_at=now + lease_seconds)
             return Verdict.HELD
-        if delivery.copy_key[1] in self._handled.get(delivery.queue_url, ()):
+        if key[1] in self._handled.get(key[0], ()):
             return Verdict.COPY
-        self._held[delivery.copy_key] = Lease(
-            delivery=delivery, receipt_handle=delivery.receipt_handle, ends_at=now + lease_seconds, since=now
-        )
+        lease = Lease(delivery=delivery, receipt_handle=delivery.receipt_handle, ends_at=0.0, since=now)
+        self._held[key] = lease
+        self.extended(lease, ends_at=now + lease_seconds)
         return Verdict.NEW
+
+    def extended(self, lease: Lease, *, ends_at: float) -> None:
+        """Note until when a lease is ours now."""
+        lease.ends_at = ends_at
+        if self._earliest is None or ends_at < self._earliest:
+            self._earliest = ends_at
 
     def handled(self, delivery: Delivery) -> str:
         """Note that a message is done with; its current receipt handle deletes it."""
-        queue = self._handled.setdefault(delivery.queue_url, OrderedDict())
-        queue[delivery.copy_key[1]] = None
-        while len(queue) > self._memory:
+        url, publish_id = delivery.copy_key
+        queue = self._handled.get(url)
+        if queue is None:
+            queue = self._handled[url] = OrderedDict()
+        queue[publish_id] = None
+        if len(queue) > self._memory:
             queue.popitem(last=False)
         return self.drop(delivery)
 
@@ -87,14 +100,16 @@ class Holdings:
         """Whether a lease is of a message that is still held."""
         return self._held.get(lease.delivery.copy_key) is lease
 
-    def to_renew(self, *, before: float) -> list[Lease]:
-        """List the leases that end before a point of the monotonic clock."""
-        return [
-            lease for lease in self._held.values() if lease.ends_at <= before and not lease.lost and not lease.renewing
-        ]
+    def to_renew(self, *, latest: float, before: float) -> list[Lease]:
+        """List the leases that end before a point of the monotonic clock, if there is one that ends by ``latest``."""
+        if self._earliest is None or self._earliest > latest:
+            return []
+        running = [lease for lease in self._held.values() if not lease.lost and not lease.renewing]
+        self._earliest = min((lease.ends_at for lease in running), default=None)
+        if self._earliest is None or self._earliest > latest:
+            return []
+        return [lease for lease in running if lease.ends_at <= before]
 
     def next_end(self) -> float | None:
-        """When the first lease ends; None with nothing held."""
-        return min(
-            (lease.ends_at for lease in self._held.values() if not lease.lost and not lease.renewing), default=None
-        )
+        """When to look at the leases again, at the latest: none ends before; None with nothing held."""
+        return self._earliest

@@ -7,16 +7,12 @@ several are in flight; a failed entry is tried again alone. A forked child settl
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import os
 import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from kombu_sns_sqs import quotas
@@ -26,9 +22,9 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.errors import Failure, Kind
-from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.settling.holdings import Holdings, Lease, Verdict
+from kombu_sns_sqs.settling.outbox import Batch, Entry, Outbox, Target, Verb
 
 logger = logging.getLogger(__name__)
 
@@ -39,26 +35,6 @@ _RENEW_LATEST: Final = 0.4
 #: Longest sleep of the thread: what it does not hear of it finds out then.
 _LONGEST_SLEEP: Final = 5.0
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
-
-
-class _Verb(Enum):
-    DELETE = "delete"
-    RELEASE = "release"
-    RENEW = "renew"
-
-
-_Key = tuple[_Verb, str, Identity]
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One line of a batch."""
-
-    delivery: Delivery
-    receipt_handle: str
-    seconds: int = 0
-    attempt: int = 0
-    lease: Lease | None = None
 
 
 class Settler:
@@ -76,10 +52,7 @@ class Settler:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._holdings = Holdings()
-        self._deletes: Batcher[_Key, _Entry] = Batcher(max_age=ack_delay)
-        self._changes: Batcher[_Key, _Entry] = Batcher(max_age=0)
-        self._retries: list[tuple[float, int, _Key, _Entry]] = []
-        self._order = itertools.count()
+        self._outbox = Outbox(ack_delay=ack_delay)
         self._unsettled = 0
         self._hurry = False
         self._stopping = False
@@ -106,14 +79,14 @@ class Settler:
             return
         with self._lock:
             handle = self._holdings.handled(delivery)
-            wake = self._add(_Verb.DELETE, _Entry(delivery, handle))
+            wake = self._add(Verb.DELETE, Entry(delivery, handle))
         if wake:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
         """Delete a message that is not held: a copy."""
         with self._lock:
-            wake = self._add(_Verb.DELETE, _Entry(delivery, delivery.receipt_handle))
+            wake = self._add(Verb.DELETE, Entry(delivery, delivery.receipt_handle))
         if wake:
             self._wake()
 
@@ -123,7 +96,7 @@ class Settler:
             return
         with self._lock:
             handle = self._holdings.drop(delivery)
-            self._add(_Verb.RELEASE, _Entry(delivery, handle, seconds=delay))
+            self._add(Verb.RELEASE, Entry(delivery, handle, seconds=delay))
         self._wake()
 
     def flush(self, timeout: float) -> bool:
@@ -172,13 +145,10 @@ class Settler:
 
     # -- bookkeeping, under the lock -------------------------------------------------------------------------
 
-    def _add(self, verb: _Verb, entry: _Entry) -> bool:
-        """Put an entry into its batch; True where the thread has to know."""
+    def _add(self, verb: Verb, entry: Entry) -> bool:
+        """Put an entry into the outbox; True where the thread has to know."""
         self._unsettled += 1
-        batcher = self._deletes if verb is _Verb.DELETE else self._changes
-        first = not len(batcher)
-        key = (verb, entry.delivery.queue_url, entry.delivery.identity)
-        return batcher.add(key, entry, now=time.monotonic()) or first
+        return self._outbox.add(verb, entry, now=time.monotonic())
 
     def _settled(self, count: int = 1) -> None:
         with self._idle:
@@ -201,54 +171,45 @@ class Settler:
         assert client is not None  # noqa: S101  # start() made it
         while not self._stopping:
             try:
-                for key, entries in self._due(time.monotonic()):
-                    self._send(client, key, entries)
+                for target, entries in self._due(time.monotonic()):
+                    self._send(client, target, entries)
                 client.run_once(self._sleep(time.monotonic()))
             except Exception:
                 # Whatever happens to one batch, the leases of all others depend on this thread.
                 logger.exception("settling failed; the thread goes on")
         client.close()
 
-    def _due(self, now: float) -> list[tuple[_Key, list[_Entry]]]:
+    def _due(self, now: float) -> list[Batch]:
         with self._lock:
-            batches = self._deletes.drain() if self._hurry else self._deletes.due(now)
-            batches += self._changes.due(now)
-            while self._retries and self._retries[0][0] <= now:
-                _, _, key, entry = heapq.heappop(self._retries)
-                batches.append((key, [entry]))
-            renewals: Batcher[_Key, _Entry] = Batcher(max_age=0)
-            for lease in self._to_renew(now):
+            renewals: Batcher[Target, Entry] = Batcher(max_age=0)
+            leases = self._holdings.to_renew(
+                latest=now + self._lease_seconds * _RENEW_LATEST, before=now + self._lease_seconds * _RENEW_AT
+            )
+            for lease in leases:
                 if now - lease.since > quotas.MAX_VISIBILITY_SECONDS - self._lease_seconds:
                     self._lose(lease, "it has been held for the twelve hours that SQS allows")
                     continue
                 lease.renewing = True
                 self._unsettled += 1
-                entry = _Entry(lease.delivery, lease.receipt_handle, seconds=self._lease_seconds, lease=lease)
-                renewals.add((_Verb.RENEW, lease.delivery.queue_url, lease.delivery.identity), entry, now=now)
-            return batches + renewals.drain()
-
-    def _to_renew(self, now: float) -> list[Lease]:
-        ends = self._holdings.next_end()
-        if ends is None or ends > now + self._lease_seconds * _RENEW_LATEST:
-            return []
-        return self._holdings.to_renew(before=now + self._lease_seconds * _RENEW_AT)
+                entry = Entry(lease.delivery, lease.receipt_handle, seconds=self._lease_seconds, lease=lease)
+                renewals.add((Verb.RENEW, lease.delivery.queue_url), entry, now=now)
+            return self._outbox.due(now, everything=self._hurry) + renewals.drain()
 
     def _sleep(self, now: float) -> float:
         with self._lock:
             ends = self._holdings.next_end()
             moments = [
                 now + min(_LONGEST_SLEEP, self._lease_seconds * _RENEW_AT / 2),
-                self._deletes.next_due(),
-                self._changes.next_due(),
-                self._retries[0][0] if self._retries else None,
+                self._outbox.next_due(),
                 None if ends is None else ends - self._lease_seconds * _RENEW_LATEST,
             ]
         return max(0.0, min(moment for moment in moments if moment is not None) - now)
 
-    def _send(self, client: EventClient, key: _Key, entries: list[_Entry]) -> None:
-        verb, queue_url, identity = key
+    def _send(self, client: EventClient, target: Target, entries: list[Entry]) -> None:
+        verb, queue_url = target
+        identity = entries[0].delivery.identity
         lines = {str(number): entry for number, entry in enumerate(entries)}
-        if verb is _Verb.DELETE:
+        if verb is Verb.DELETE:
             operation = operations.delete_message_batch(
                 identity=identity,
                 queue_url=queue_url,
@@ -260,24 +221,25 @@ class Settler:
                 queue_url=queue_url,
                 entries={number: (entry.receipt_handle, entry.seconds) for number, entry in lines.items()},
             )
-        client.call(operation).then(lambda reply: self._answered(key, lines, reply))
+        client.call(operation).then(lambda reply: self._answered(target, lines, reply))
 
-    def _answered(self, key: _Key, lines: dict[str, _Entry], reply: Reply) -> None:
+    def _answered(self, target: Target, lines: dict[str, Entry], reply: Reply) -> None:
         now = time.monotonic()
         for number, entry in lines.items():
             failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
             if failure is None:
-                self._done(key, entry, now)
+                self._done(target, entry, now)
             else:
-                self._failed(key, entry, failure, now)
+                self._failed(target, entry, failure, now)
 
-    def _done(self, key: _Key, entry: _Entry, now: float) -> None:
-        if key[0] is _Verb.RENEW and entry.lease is not None:
+    def _done(self, target: Target, entry: Entry, now: float) -> None:
+        if target[0] is Verb.RENEW and entry.lease is not None:
             entry.lease.renewing = False
-            entry.lease.ends_at = now + self._lease_seconds
+            with self._lock:
+                self._holdings.extended(entry.lease, ends_at=now + self._lease_seconds)
         self._settled()
 
-    def _failed(self, key: _Key, entry: _Entry, failure: Failure, now: float) -> None:
+    def _failed(self, target: Target, entry: Entry, failure: Failure, now: float) -> None:
         entry.attempt += 1
         if entry.lease is not None and entry.lease.receipt_handle != entry.receipt_handle:
             failure = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt")
@@ -285,14 +247,14 @@ class Settler:
         if failure.kind.passing and entry.attempt < _BACKOFF.attempts and not self._stopping:
             with self._lock:
                 due = now + _BACKOFF.delay(entry.attempt, random.random)
-                heapq.heappush(self._retries, (due, next(self._order), key, entry))
+                self._outbox.add_again(target, entry, at=due)
             return
         if entry.lease is not None:
             self._lose(entry.lease, str(failure))
         elif failure.kind is Kind.STALE_RECEIPT:
-            logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, key[0].value, failure)
+            logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, target[0].value, failure)
         else:
-            logger.warning("could not %s message %s: %s", key[0].value, entry.delivery.message_id, failure)
+            logger.warning("could not %s message %s: %s", target[0].value, entry.delivery.message_id, failure)
         self._settled()
 
     def _lose(self, lease: Lease, reason: str) -> None:

@@ -23,7 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("receiving.arrivals", "receiving.tick", "receiving.window", "settling.settler", "topology.provisioner"),
     ("topology.binder",),
     ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
-    ("topology.directory", "settling.holdings"),
+    ("topology.directory", "settling.outbox"),
+    ("settling.holdings",),
     ("aws",),
     ("local", "wire", "topology.knowledge", "topology.tags", "option_reading"),
     (
@@ -53,6 +54,7 @@ PURE = (
     "quotas",
     "receiving.window",
     "settling.holdings",
+    "settling.outbox",
     "wire.attributes",
     "wire.envelope",
     "topology.bindings",

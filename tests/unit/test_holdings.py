@@ -34,6 +34,7 @@ def test_a_message_held_is_not_delivered_again_and_its_newer_receipt_counts() ->
     holdings = Holdings()
     assert admit(holdings, delivery(handle="old")) is Verdict.NEW
     assert admit(holdings, delivery(handle="new"), now=70) is Verdict.HELD
+    assert holdings.to_renew(latest=100, before=110) == []
     assert holdings.next_end() == 130
     assert holdings.handled(delivery(handle="old")) == "new"
 
@@ -85,7 +86,30 @@ def test_leases_that_end_soon_are_found() -> None:
     holdings = Holdings()
     for number in range(3):
         admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
-    first, second = holdings.to_renew(before=61)
+    first, second = holdings.to_renew(latest=60, before=61)
     first.renewing, second.lost = True, True
-    assert holdings.to_renew(before=61) == []
+    assert holdings.to_renew(latest=60, before=61) == []
     assert holdings.next_end() == 62
+
+
+def test_leases_that_end_somewhat_later_wait_until_one_is_pressing() -> None:
+    """So that they are renewed together."""
+    holdings = Holdings()
+    for number in range(3):
+        admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
+    assert holdings.to_renew(latest=59, before=61) == []
+    assert len(holdings.to_renew(latest=60, before=61)) == 2
+
+
+def test_the_next_end_is_never_later_than_a_lease() -> None:
+    """It may be earlier, when a message has left, until it is looked at."""
+    holdings = Holdings()
+    for number in range(2):
+        admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
+    holdings.drop(delivery("m0", "p0"))
+    assert holdings.next_end() == 60
+    assert holdings.to_renew(latest=60, before=61) == []
+    assert holdings.next_end() == 61
+    holdings.drop(delivery("m1", "p1"))
+    assert holdings.to_renew(latest=61, before=61) == []
+    assert holdings.next_end() is None

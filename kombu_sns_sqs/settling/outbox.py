@@ -1,0 +1,80 @@
+"""What is still to be said to SQS about messages, and when: batches that fill up, entries to be tried again."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass
+from enum import Enum
+
+from kombu_sns_sqs.batching import Batcher
+from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.settling.holdings import Lease
+
+
+class Verb(Enum):
+    """What is done with a message."""
+
+    DELETE = "delete"
+    RELEASE = "release"
+    RENEW = "renew"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One line of a batch.
+
+    Args:
+        seconds: the visibility timeout to set.
+        attempt: how often it has failed.
+        lease: what a renewal renews.
+    """
+
+    delivery: Delivery
+    receipt_handle: str
+    seconds: int = 0
+    attempt: int = 0
+    lease: Lease | None = None
+
+
+#: What the entries of one request have in common: the verb, and the queue's URL.
+Target = tuple[Verb, str]
+Batch = tuple[Target, list[Entry]]
+
+
+class Outbox:
+    """Entries waiting to be sent. Not thread-safe: its owner holds the lock, and tells the time.
+
+    Args:
+        ack_delay: longest time in seconds that a delete waits for others; the rest waits for nothing.
+    """
+
+    def __init__(self, *, ack_delay: float) -> None:
+        self._deletes: Batcher[Target, Entry] = Batcher(max_age=ack_delay)
+        self._changes: Batcher[Target, Entry] = Batcher(max_age=0)
+        self._retries: list[tuple[float, int, Target, Entry]] = []
+        self._order = itertools.count()
+
+    def add(self, verb: Verb, entry: Entry, *, now: float) -> bool:
+        """Take an entry in; True where that changes when the next batch is due."""
+        batcher = self._deletes if verb is Verb.DELETE else self._changes
+        first = batcher.empty
+        return batcher.add((verb, entry.delivery.queue_url), entry, now=now) or first
+
+    def add_again(self, target: Target, entry: Entry, *, at: float) -> None:
+        """Take back an entry that has failed, to be sent alone, at a point of the clock."""
+        heapq.heappush(self._retries, (at, next(self._order), target, entry))
+
+    def due(self, now: float, *, everything: bool = False) -> list[Batch]:
+        """Hand out what is to be sent now; with ``everything`` also the deletes that wait for others."""
+        batches = self._deletes.drain() if everything else self._deletes.due(now)
+        batches += self._changes.due(now)
+        while self._retries and self._retries[0][0] <= now:
+            _, _, target, entry = heapq.heappop(self._retries)
+            batches.append((target, [entry]))
+        return batches
+
+    def next_due(self) -> float | None:
+        """When the next batch is due; None with nothing waiting."""
+        moments = [self._deletes.next_due(), self._changes.next_due(), self._retries[0][0] if self._retries else None]
+        return min((moment for moment in moments if moment is not None), default=None)
