@@ -14,6 +14,7 @@ from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 from kombu_sns_sqs import message
 from kombu_sns_sqs.errors import QueueInUse
 from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.getter import get_one
 from kombu_sns_sqs.receiving.lanes import Consumer
@@ -44,9 +45,7 @@ class Channel(StdChannel):
         self._services = connection.services
         self._receiver = connection.receiver
         self._consumers: dict[str, Consumer] = {}
-        self._private: set[str] = set()
-        window = Window(cap=self._services.options.prefetch_limit)
-        self.qos = QoS(window=window, on_free=self._receiver.wake)
+        self.qos = QoS(window=Window(cap=self._services.options.prefetch_limit), on_free=self._receiver.wake)
 
     # -- exchanges -------------------------------------------------------------------------------------------
 
@@ -161,9 +160,11 @@ class Channel(StdChannel):
         self, message: Mapping[str, Any], exchange: str = "", routing_key: str = "", **_options: Any
     ) -> None:
         """Publish a message; on return AWS has it."""
-        services = self._open
-        services.provisioner.settle_postponed()
-        services.publisher.publish(message, exchange or "", routing_key or "")
+        self._open.publisher.publish(message, exchange or "", routing_key or "")
+
+    def create_publish_batch(self, max_size: int) -> PublishBatch:
+        """Give ``Producer.batch()`` its session."""
+        return self._open.publish_batch(self, max_size)
 
     # -- messages in -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ import logging
 import os
 import threading
 import time
-from typing import Final
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
@@ -22,6 +23,7 @@ from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.topology.access import Access
@@ -34,6 +36,9 @@ from kombu_sns_sqs.topology.making import QueueMaker
 from kombu_sns_sqs.topology.provisioner import Provisioner
 from kombu_sns_sqs.topology.subscriptions import Subscriptions
 from kombu_sns_sqs.topology.tags import QueueTags
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs.channel import Channel
 
 logger = logging.getLogger(__name__)
 
@@ -58,20 +63,7 @@ class Services:
         self.directory = Directory(control=self.control, options=options)
         exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
         access = Access(control=self.control, directory=self.directory, options=options)
-        self.binder = Binder(
-            control=self.control,
-            directory=self.directory,
-            exchanges=exchanges,
-            subscriptions=Subscriptions(control=self.control, directory=self.directory),
-            filtering=Filtering(
-                control=self.control,
-                housekeeper=self.housekeeper,
-                tags=self._tags,
-                options=options,
-            ),
-            access=access,
-            options=options,
-        )
+        self.binder = self._make_binder(exchanges, access)
         self.provisioner = Provisioner(
             control=self.control,
             directory=self.directory,
@@ -82,14 +74,35 @@ class Services:
             options=options,
         )
         self.publisher = Publisher(
-            client=self.blocking, directory=self.directory, complete=self.provisioner.complete, options=options
+            client=self.blocking,
+            directory=self.directory,
+            complete=self.provisioner.complete,
+            settle_postponed=self.provisioner.settle_postponed,
+            options=options,
         )
         self.settler = Settler(
             client=self.event_client, lease_seconds=options.visibility_timeout, ack_delay=options.ack_delay
         )
         self.janitor = Janitor(provisioner=self.provisioner)
+        self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[threading.Thread] = []
         self._verified = False
+
+    def _make_binder(self, exchanges: Exchanges, access: Access) -> Binder:
+        return Binder(
+            control=self.control,
+            directory=self.directory,
+            exchanges=exchanges,
+            subscriptions=Subscriptions(control=self.control, directory=self.directory),
+            filtering=Filtering(
+                control=self.control,
+                housekeeper=self.housekeeper,
+                tags=self._tags,
+                options=self.options,
+            ),
+            access=access,
+            options=self.options,
+        )
 
     def _tags(self, queue: Queue) -> QueueTags:
         return self.binder.tags(queue)
@@ -97,6 +110,20 @@ class Services:
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""
         return event_client(self.sessions)
+
+    def publish_batch(self, channel: Channel, max_size: int) -> PublishBatch:
+        """Make a session for ``Producer.batch()``, with a client whose connections the last one has left open."""
+        try:
+            client = self._idle_clients.pop()
+        except IndexError:
+            client = self.event_client()
+        return PublishBatch(
+            channel=channel,
+            publisher=self.publisher,
+            client=client,
+            give_back=self._idle_clients.append,
+            max_size=max_size,
+        )
 
     def verify(self) -> None:
         """Make sure, once, that the endpoint answers and knows the credentials.
@@ -136,6 +163,8 @@ class Services:
         self.settler.stop(self.options.shutdown_timeout)
         self.janitor.close_process(self.options.shutdown_timeout)
         self.housekeeper.stop()
+        while self._idle_clients:
+            self._idle_clients.pop().close()
 
 
 def _drive_to_end(client: EventClient) -> None:

@@ -38,7 +38,7 @@ class Transport(base.Transport):
 
     implements = base.Transport.implements.extend(
         asynchronous=True,
-        batch_publish=False,
+        batch_publish=True,
         exchange_type=frozenset({"direct", "topic", "fanout"}),
         heartbeats=False,
     )

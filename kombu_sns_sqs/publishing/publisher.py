@@ -1,4 +1,4 @@
-"""One message, out: which request carries it, and what is said when it cannot be carried.
+"""One message, out: where it goes, and what is said when it cannot be carried.
 
 The default exchange is a SendMessage to the queue that the routing key names. Any other exchange is one Publish to its
 topic, however many queues are bound; except that replies of remote control go straight to the queue that kombu names
@@ -12,25 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
-from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import Client
-from kombu_sns_sqs.aws.operation import Operation
 from kombu_sns_sqs.aws.reply import Reply
-from kombu_sns_sqs.errors import Kind, MessageTooLarge, NotFound, exception_for
+from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.publishing.parcel import Destination, Parcel
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
-from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import envelope
 
 logger = logging.getLogger(__name__)
-
-#: The group of messages on a FIFO queue or topic that were given none: one group, one order.
-DEFAULT_GROUP = "default"
 
 
 class Publisher:
@@ -40,15 +34,23 @@ class Publisher:
         client: a blocking client.
         directory: where queues and exchanges are.
         complete: finds out the priority levels of a queue this process did not declare.
+        settle_postponed: makes what was declared and not made yet.
         options: the form of the envelope.
     """
 
     def __init__(
-        self, *, client: Client, directory: Directory, complete: Callable[[Queue], Queue], options: Options
+        self,
+        *,
+        client: Client,
+        directory: Directory,
+        complete: Callable[[Queue], Queue],
+        settle_postponed: Callable[[], None],
+        options: Options,
     ) -> None:
         self._client = client
         self._directory = directory
         self._complete = complete
+        self._settle_postponed = settle_postponed
         self._options = options
         #: Messages that had nowhere to go.
         self.dropped = 0
@@ -61,96 +63,75 @@ class Publisher:
             NotFound: the exchange does not exist.
             Error: it could not be sent; whether AWS has it is unknown after :class:`Unreachable`.
         """
-        outgoing = envelope.encode(
+        outgoing = self.wrap(message, exchange, routing_key)
+        for _ in range(2):
+            parcel = self.address(outgoing, exchange, routing_key)
+            if parcel is None:
+                return
+            failure = self._call(parcel).failure
+            if failure is None:
+                return
+            if failure.kind is not Kind.MISSING:
+                raise exception_for(failure)
+            self.mislaid(parcel)
+        self.drop(exchange, routing_key)
+
+    def wrap(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> Outgoing:
+        """Put a message into its envelope.
+
+        Raises:
+            MessageError: AWS would refuse it.
+        """
+        return envelope.encode(
             message,
             exchange=exchange,
             routing_key=routing_key,
             publish_id=uuid4().hex,
             compat=self._options.compat,
         )
-        if not exchange:
-            self._send(outgoing, routing_key)
-        elif is_reply_exchange(exchange):
-            self._send(outgoing, reply_queue_name(exchange, routing_key), reply=True)
-        else:
-            self._publish(outgoing, exchange, routing_key)
 
-    def _send(self, message: Outgoing, name: str, *, reply: bool = False) -> None:
-        _check_size(message, message.attributes, quotas.MAX_MESSAGE_BYTES, "SQS")
-        for _ in range(2):
-            queue = self._directory.find_queue(name)
-            if queue is None:
-                self._drop(name, reply=reply)
-                return
-            outcome = self._call(self._send_operation(message, queue))
-            if outcome.failure is None:
-                return
-            if outcome.failure.kind is not Kind.MISSING:
-                raise exception_for(outcome.failure)
-            self._directory.forget_queue(name)
-        self._drop(name, reply=reply)
+    def address(self, message: Outgoing, exchange: str, routing_key: str) -> Parcel | None:
+        """Find out where a message goes; None where it is dropped, for there is no such queue.
 
-    def _send_operation(self, message: Outgoing, queue: Queue) -> Operation:
+        Raises:
+            MessageTooLarge: the service would refuse it.
+            Error: the place could not be looked up.
+        """
+        self._settle_postponed()
+        if exchange and not is_reply_exchange(exchange):
+            arn, identity = self._directory.topic_address(exchange)
+            place = Destination(name=exchange, address=arn, identity=identity, topic=True)
+            return Parcel.pack(message, place, routing_attributes(routing_key))
+        name = reply_queue_name(exchange, routing_key) if exchange else routing_key
+        queue = self._directory.find_queue(name)
+        if queue is None:
+            self.drop(exchange, routing_key)
+            return None
         if message.priority > 0:
             queue = self._complete(queue)
-        return operations.send_message(
-            identity=queue.identity,
-            queue_url=queue.level_url(message.priority),
-            body=message.body,
-            attributes=message.attributes,
-            **_ordering(message, fifo=queue.fifo),
-        )
+        url = queue.level_url(message.priority)
+        return Parcel.pack(message, Destination(name=name, address=url, identity=queue.identity, topic=False))
 
-    def _publish(self, message: Outgoing, exchange: str, routing_key: str) -> None:
-        attributes = {**message.attributes, **routing_attributes(routing_key)}
-        _check_size(message, attributes, quotas.MAX_TOPIC_MESSAGE_BYTES, "SNS")
-        arn, identity = self._directory.topic_address(exchange)
-        outcome = self._call(
-            operations.publish(
-                identity=identity,
-                topic_arn=arn,
-                body=message.body,
-                attributes=attributes,
-                **_ordering(message, fifo=arn.endswith(quotas.FIFO_SUFFIX)),
-            )
-        )
-        if outcome.failure is None:
-            return
-        if outcome.failure.kind is Kind.MISSING:
-            self._directory.forget_topic(exchange)
-            raise NotFound(f"NOT_FOUND - no exchange {exchange!r}")
-        raise exception_for(outcome.failure)
+    def mislaid(self, parcel: Parcel) -> None:
+        """Forget an address that leads nowhere: a queue may have been made anew, and is looked up again.
 
-    def _call(self, operation: Operation) -> Reply:
-        answers: list[Reply] = []
-        self._client.call(operation).then(answers.append)
-        return answers[0]
+        Raises:
+            NotFound: it is an exchange, and gone.
+        """
+        name = parcel.destination.name
+        if parcel.destination.topic:
+            self._directory.forget_topic(name)
+            raise NotFound(f"NOT_FOUND - no exchange {name!r}")
+        self._directory.forget_queue(name)
 
-    def _drop(self, name: str, *, reply: bool) -> None:
+    def drop(self, exchange: str, routing_key: str) -> None:
         """Do as AMQP's default exchange does with a queue that is not there, but not without a word."""
         self.dropped += 1
-        level = logging.DEBUG if reply else logging.WARNING
+        level = logging.DEBUG if exchange else logging.WARNING
+        name = reply_queue_name(exchange, routing_key) if exchange else routing_key
         logger.log(level, "a message was dropped: there is no queue %r", name)
 
-
-def _ordering(message: Outgoing, *, fifo: bool) -> dict[str, Any]:
-    """Give group and deduplication id: a FIFO queue needs both, on a standard one a group means fairness.
-
-    The deduplication id is the publish id, never the task id: a task that is retried has the same id, and would be
-    thrown away for being a duplicate.
-    """
-    if not fifo:
-        return {"group_id": message.group_id}
-    return {
-        "group_id": message.group_id or DEFAULT_GROUP,
-        "deduplication_id": message.deduplication_id or message.publish_id,
-    }
-
-
-def _check_size(message: Outgoing, attributes: Mapping[str, Mapping[str, Any]], limit: int, service: str) -> None:
-    size = len(message.body.encode()) + attrs.size(attributes)
-    if size > limit:
-        raise MessageTooLarge(
-            f"the message takes {size} bytes with headers and attributes: {service} takes {limit}; compress it"
-            " (compression='zlib'), or put the data elsewhere and send where it is"
-        )
+    def _call(self, parcel: Parcel) -> Reply:
+        answers: list[Reply] = []
+        self._client.call(parcel.operation()).then(answers.append)
+        return answers[0]

@@ -65,7 +65,7 @@ def test_transport_tells_the_truth_about_itself() -> None:
     assert transport.implements.exchange_type == {"direct", "topic", "fanout"}
     assert transport.implements.asynchronous
     assert not transport.implements.heartbeats
-    assert not transport.implements.batch_publish
+    assert transport.implements.batch_publish
     assert transport.driver_type == "sns-sqs"
 
 

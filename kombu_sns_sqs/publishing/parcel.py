@@ -1,0 +1,128 @@
+"""A message with its address on it: ready to go alone, or in a batch with others to the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kombu_sns_sqs import quotas
+from kombu_sns_sqs.aws import operations
+from kombu_sns_sqs.aws.operation import Operation, SendEntry
+from kombu_sns_sqs.errors import MessageTooLarge
+from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.messages import Outgoing
+from kombu_sns_sqs.wire import attributes as attrs
+
+#: The group of messages on a FIFO queue or topic that were given none: one group, one order.
+DEFAULT_GROUP: Final = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A queue or a topic.
+
+    Args:
+        name: of the queue or exchange in AMQP.
+        address: the URL of a queue, the ARN of a topic.
+        topic: whether it is a topic.
+    """
+
+    name: str
+    address: str
+    identity: Identity
+    topic: bool
+
+    @property
+    def fifo(self) -> bool:
+        """Whether the order of what is sent there is kept."""
+        return self.address.endswith(quotas.FIFO_SUFFIX)
+
+    @property
+    def max_bytes(self) -> int:
+        """What one request may carry."""
+        return quotas.MAX_TOPIC_MESSAGE_BYTES if self.topic else quotas.MAX_MESSAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One message on its way to one destination.
+
+    Args:
+        attributes: those of the message and, to a topic, those its subscriptions filter by.
+        size: bytes as AWS counts them.
+    """
+
+    message: Outgoing
+    destination: Destination
+    attributes: Mapping[str, Mapping[str, Any]]
+    size: int
+
+    @classmethod
+    def pack(
+        cls, message: Outgoing, destination: Destination, routing: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Parcel:
+        """Address a message.
+
+        Raises:
+            MessageTooLarge: the service would refuse it.
+        """
+        attributes = {**message.attributes, **routing} if routing else message.attributes
+        size = len(message.body.encode()) + attrs.size(attributes)
+        if size > destination.max_bytes:
+            raise MessageTooLarge(
+                f"the message takes {size} bytes with headers and attributes: {'SNS' if destination.topic else 'SQS'}"
+                f" takes {destination.max_bytes}; compress it (compression='zlib'), or put the data elsewhere and send"
+                " where it is"
+            )
+        return cls(message=message, destination=destination, attributes=attributes, size=size)
+
+    def operation(self) -> Operation:
+        """Make the request that carries this one alone."""
+        place, message = self.destination, self.message
+        if place.topic:
+            return operations.publish(
+                identity=place.identity,
+                topic_arn=place.address,
+                body=message.body,
+                attributes=self.attributes,
+                group_id=self._group_id,
+                deduplication_id=self._deduplication_id,
+            )
+        return operations.send_message(
+            identity=place.identity,
+            queue_url=place.address,
+            body=message.body,
+            attributes=self.attributes,
+            group_id=self._group_id,
+            deduplication_id=self._deduplication_id,
+        )
+
+    def entry(self, number: int) -> SendEntry:
+        """Make the line of a batch that carries it."""
+        return SendEntry(
+            id=str(number),
+            body=self.message.body,
+            attributes=self.attributes,
+            group_id=self._group_id,
+            deduplication_id=self._deduplication_id,
+        )
+
+    @property
+    def _group_id(self) -> str | None:
+        """The group: a FIFO queue needs one, on a standard one it means fairness."""
+        return self.message.group_id or (DEFAULT_GROUP if self.destination.fifo else None)
+
+    @property
+    def _deduplication_id(self) -> str | None:
+        """The publish id, never the task id: a retried task has the same, and would be thrown away as a duplicate."""
+        return (self.message.deduplication_id or self.message.publish_id) if self.destination.fifo else None
+
+
+def batch_operation(parcels: Sequence[Parcel]) -> Operation:
+    """Make the request that carries several to one destination; its entries are numbered from 0."""
+    place = parcels[0].destination
+    entries = [parcel.entry(number) for number, parcel in enumerate(parcels)]
+    if place.topic:
+        return operations.publish_batch(identity=place.identity, topic_arn=place.address, entries=entries)
+    return operations.send_message_batch(identity=place.identity, queue_url=place.address, entries=entries)
