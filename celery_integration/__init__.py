@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Final
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
+from celery_integration.batching import batch_groups, publish_batch
+
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ("install",)
+__all__ = ("install", "publish_batch")
 
 #: ``Transport.driver_type`` of ``kombu_sns_sqs``.
 _DRIVER: Final = "sns-sqs"
 
 
-def install(app: Celery, *, mingle: bool = True, gossip: bool = False) -> Celery:
+def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: bool = True) -> Celery:
     """Let the workers of an app do what Celery reserves for transports it knows.
 
     Celery keeps the names of those transports on the classes of its bootsteps, so this holds for all apps of the
@@ -36,6 +38,8 @@ def install(app: Celery, *, mingle: bool = True, gossip: bool = False) -> Celery
             worker at every start. https://docs.celeryq.dev/en/stable/userguide/workers.html
         gossip: workers follow each other's events. Every worker then receives every other's heartbeat, and each is a
             message that is paid for: 30 an hour and pair of workers. Leave it off beyond a handful.
+        batches: groups and the headers of chords are sent ten tasks to a request. Where one is not sent,
+            ``apply_async`` raises what :func:`publish_batch` raises.
 
     Returns:
         The app.
@@ -45,4 +49,6 @@ def install(app: Celery, *, mingle: bool = True, gossip: bool = False) -> Celery
             step.compatible_transports.add(_DRIVER)
         else:
             step.compatible_transports.discard(_DRIVER)
+    if batches:
+        batch_groups(app)
     return app

@@ -51,7 +51,9 @@ def run(example: str, *arguments: str, environment: dict[str, str]) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize(("example", "place"), [("tasks.py", 0), ("broadcast.py", 1), ("plain_kombu.py", 2)])
+@pytest.mark.parametrize(
+    ("example", "place"), [("tasks.py", 0), ("broadcast.py", 1), ("batches.py", 2), ("plain_kombu.py", 3)]
+)
 def test_the_readme_shows_the_example(example: str, place: int) -> None:
     """The code block is, to the letter, the marked part of the file."""
     marked = re.search(r"# \[readme: \w+\]\n(.*?)# \[end\]", (EXAMPLES / example).read_text(), re.DOTALL)
@@ -76,6 +78,13 @@ def test_the_celery_example_prints_its_result(environment: dict[str, str], tmp_p
     """A worker as the README starts it, and the script."""
     with Worker("tasks", folder=tmp_path, cwd=EXAMPLES, environment=environment):
         assert run("tasks.py", environment=environment) == "5"
+
+
+@pytest.mark.acceptance
+def test_the_batches_example_prints_its_sums(environment: dict[str, str], tmp_path: Path) -> None:
+    """Of a group, and of a loop in a block."""
+    with Worker("batches", folder=tmp_path, cwd=EXAMPLES, environment=environment):
+        assert run("batches.py", environment=environment).split() == ["4900", "4900"]
 
 
 @pytest.mark.acceptance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from celery import Celery
+from celery import Celery, group
 from celery.events.event import get_exchange
 from celery.worker.consumer.control import Control
 from celery.worker.consumer.gossip import Gossip
@@ -54,3 +54,18 @@ def test_install_lets_workers_mingle_and_leaves_gossip_off() -> None:
         assert "sns-sqs" in Gossip.compatible_transports
     finally:
         install(app, mingle=False, gossip=False)
+
+
+def test_a_group_applies_its_tasks_in_one_place_with_one_producer() -> None:
+    """Where batches are put in."""
+    assert list(inspect.signature(group._apply_tasks).parameters)[:4] == ["self", "tasks", "producer", "app"]
+
+
+def test_every_publication_of_an_app_asks_it_for_a_producer() -> None:
+    """Through a method that can be replaced."""
+    app = Celery(broker="memory://", set_as_current=False)
+    asked = []
+    acquire = app.producer_or_acquire
+    app.producer_or_acquire = lambda producer=None: asked.append(producer) or acquire(producer)
+    app.send_task("noop")
+    assert asked == [None]
