@@ -13,6 +13,7 @@ from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.settling.holdings import Verdict
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.knowledge import Match
+from kombu_sns_sqs.wire.deaths import Reason
 
 
 def get_one(services: Services, queue: Queue) -> Delivery | None:
@@ -57,7 +58,12 @@ def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: 
     if verdict is Match.UNSURE:
         verdict = arrivals.match(delivery, services.binder.refresh(queue), received_at=now)
     expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
-    if verdict is Match.NO or expired:
+    if verdict is Match.NO:
         services.settler.ack(delivery)
-        return False
-    return True
+    elif expired:
+        services.dead_letters.bury(delivery, Reason.EXPIRED)
+    elif services.dead_letters.exhausted(delivery):
+        services.dead_letters.bury(delivery, Reason.DELIVERY_LIMIT)
+    else:
+        return True
+    return False

@@ -106,6 +106,7 @@ class Receiver:
             window=window,
             client=self._event_client,
             settler=self._services.settler,
+            dead_letters=self._services.dead_letters,
             bindings=lambda: self._services.directory.bindings(queue.name),
             listener=self,
             max_wait=self._options.wait_time_seconds,
