@@ -69,6 +69,7 @@ class Delivery:
         receive_count: ``ApproximateReceiveCount``; 1 for the first.
         sent_at: when SQS took the message, in AWS's time, epoch seconds.
         dead_letters: what its queue does with a message that is refused.
+        lease_seconds: the lease it was received with, where its queue has one of its own; None: the usual one.
     """
 
     queue: str
@@ -82,6 +83,7 @@ class Delivery:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     system_attributes: Mapping[str, str] = field(default_factory=dict)
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
 
     @property
     def redelivered(self) -> bool:

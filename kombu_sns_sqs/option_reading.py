@@ -253,7 +253,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
 } | {"verify": _verify, "account_id": str}
 
 #: What an entry of ``predefined_queues`` may set for its queue alone.
-_OF_ONE_QUEUE: Final = {name: _CONVERTERS[name] for name in ("backoff_policy", "backoff_tasks")}
+_OF_ONE_QUEUE: Final = {name: _CONVERTERS[name] for name in ("backoff_policy", "backoff_tasks", "visibility_timeout")}
 
 #: Every name that is understood.
 VALID_NAMES: Final = (

@@ -59,6 +59,13 @@ class PredefinedQueue:
     identity: Identity
     backoff_policy: BackoffPolicy | None = None
     backoff_tasks: frozenset[str] | None = None
+    visibility_timeout: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, naming the option."""
+        if self.visibility_timeout is not None:
+            name = f"predefined_queues[{self.name!r}]['visibility_timeout']"
+            _within(name, self.visibility_timeout, 2, quotas.MAX_VISIBILITY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.directory import Directory
@@ -87,14 +88,15 @@ class Services:
         self.publisher = Publisher(
             client=self.blocking, directory=self.directory, complete=self.provisioner.complete, options=options
         )
-        self.settler = Settler(
-            client=self.event_client, lease_seconds=options.visibility_timeout, ack_delay=options.ack_delay
-        )
+        self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
         self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
         self.janitor = Janitor(provisioner=self.provisioner)
         self._last_polls: list[threading.Thread] = []
         self._verified = False
+
+    def _make_settler(self, lease_seconds: int) -> Settler:
+        return Settler(client=self.event_client, lease_seconds=lease_seconds, ack_delay=self.options.ack_delay)
 
     def _make_dead_letters(self) -> DeadLetters:
         targets = DeadLetterTargets(

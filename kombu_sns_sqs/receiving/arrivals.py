@@ -53,6 +53,7 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
         attributes=attributes,
         system_attributes=system,
         dead_letters=queue.dead_letters,
+        lease_seconds=queue.lease_seconds,
     )
 
 

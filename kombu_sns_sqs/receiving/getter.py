@@ -43,7 +43,7 @@ def _receive(services: Services, queue: Queue, url: str, *, wait: int) -> Reply:
             queue_url=url,
             max_messages=1,
             wait_seconds=wait,
-            visibility_timeout=services.options.visibility_timeout,
+            visibility_timeout=queue.lease_seconds or services.options.visibility_timeout,
         )
     ).then(replies.append)
     failure = replies[0].failure

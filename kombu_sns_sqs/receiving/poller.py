@@ -29,7 +29,7 @@ from kombu_sns_sqs.receiving.arrivals import Arrival
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
-from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
 from kombu_sns_sqs.wire.deaths import Reason
@@ -81,7 +81,7 @@ class Poller:
         queue: Queue,
         window: Window,
         client: Callable[[], EventClient],
-        settler: Settler,
+        settler: Settlers,
         dead_letters: DeadLetters,
         bindings: Callable[[], KnownBindings],
         listener: Listener,

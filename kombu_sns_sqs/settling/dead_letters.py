@@ -30,7 +30,7 @@ from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.messages import Delivery, Outgoing
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets, Target
 from kombu_sns_sqs.settling.holdings import MEMORY
-from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import dead_letter
 from kombu_sns_sqs.wire.deaths import Death, Reason
@@ -53,7 +53,7 @@ class DeadLetters:
         compat: the form of the envelope, as the option says.
     """
 
-    def __init__(self, *, client: Client, targets: DeadLetterTargets, settler: Settler, compat: str) -> None:
+    def __init__(self, *, client: Client, targets: DeadLetterTargets, settler: Settlers, compat: str) -> None:
         self._client = client
         self._targets = targets
         self._settler = settler

@@ -8,7 +8,7 @@ import random
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
-from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.wire.deaths import Reason
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class Rejections:
     """Carries out ``basic.reject`` for all connections of one process. Safe for threads."""
 
-    def __init__(self, *, settler: Settler, dead_letters: DeadLetters, options: Options) -> None:
+    def __init__(self, *, settler: Settlers, dead_letters: DeadLetters, options: Options) -> None:
         self._settler = settler
         self._dead_letters = dead_letters
         self._options = options

@@ -35,7 +35,13 @@ LIMIT_TAG: Final = "kombu:limit"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
-_HONOURED: Final = DEAD_LETTER_ARGUMENTS | {"x-message-ttl", "x-max-priority", "x-expires", "x-queue-type"}
+_HONOURED: Final = DEAD_LETTER_ARGUMENTS | {
+    "x-message-ttl",
+    "x-max-priority",
+    "x-expires",
+    "x-queue-type",
+    "x-visibility-timeout",
+}
 
 
 class Lifetime(Enum):
@@ -60,6 +66,7 @@ class QueueDeclaration:
         max_priority: ``x-max-priority``: 0 for none.
         expires_ms: ``x-expires`` in milliseconds, or None.
         dead_letters: where messages go that are rejected, expire, or are delivered too often.
+        lease_seconds: ``x-visibility-timeout``, the lease of its messages, 2 to 43,200; None: the usual one.
 
     Raises:
         NotEquivalent: an argument has a value AMQP refuses, too (406).
@@ -73,6 +80,7 @@ class QueueDeclaration:
     max_priority: int = 0
     expires_ms: int | None = None
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
     others: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -93,6 +101,7 @@ class QueueDeclaration:
             max_priority=_whole(given, "x-max-priority", 0) or 0,
             expires_ms=_whole(given, "x-expires", 1),
             dead_letters=DeadLetterPolicy.read(name, given),
+            lease_seconds=_whole(given, "x-visibility-timeout", 2, quotas.MAX_VISIBILITY_SECONDS),
             others=others,
         )
 
@@ -138,13 +147,14 @@ def bears_uuid(name: str) -> bool:
     return bool(_UUID.search(name))
 
 
-def _whole(arguments: Mapping[str, Any], name: str, low: int) -> int | None:
+def _whole(arguments: Mapping[str, Any], name: str, low: int, high: float = math.inf) -> int | None:
     value = arguments.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        upto = "up" if high == math.inf else f"to {high}"
         raise NotEquivalent(
-            f"PRECONDITION_FAILED - invalid arg {name!r}: {value!r} is not a whole number from {low} up"
+            f"PRECONDITION_FAILED - invalid arg {name!r}: {value!r} is not a whole number from {low} {upto}"
         )
     return value
 
@@ -158,6 +168,7 @@ class Queue:
         arn: of level 0, which is the one that is bound.
         ttl_ms: ``x-message-ttl``, or None.
         dead_letters: what it was declared to do with dead letters, as far as this process knows.
+        lease_seconds: the lease of its messages; None: the usual one.
     """
 
     name: str
@@ -167,6 +178,7 @@ class Queue:
     lifetime: Lifetime = Lifetime.SHARED
     ttl_ms: int | None = None
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
 
     @property
     def url(self) -> str:

@@ -84,6 +84,7 @@ class QueueMaker:
             lifetime=lifetime,
             ttl_ms=declaration.ttl_ms,
             dead_letters=declaration.dead_letters,
+            lease_seconds=declaration.lease_seconds,
         )
 
     def upper_levels(self, declaration: QueueDeclaration, first: int) -> tuple[str, ...]:
@@ -142,7 +143,7 @@ class QueueMaker:
         account = self._directory.account_id()
         topics = topics_arn(region=self._directory.region, account_id=account, prefix=self._options.queue_name_prefix)
         wanted: dict[str, Any] = {
-            "VisibilityTimeout": self._options.visibility_timeout,
+            "VisibilityTimeout": declaration.lease_seconds or self._options.visibility_timeout,
             "Policy": queue_policy(
                 queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
             ),

@@ -144,6 +144,7 @@ class Provisioner:
             ttl_ms=declaration.ttl_ms,
             lifetime=declaration.lifetime,
             dead_letters=self._dead_letters(declaration, queue),
+            lease_seconds=declaration.lease_seconds or queue.lease_seconds,
         )
         self._directory.remember_queue(adopted)
         with self._lock:

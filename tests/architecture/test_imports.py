@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "receiving.tick",
         "receiving.window",
         "settling.settler",
+        "settling.settlers",
         "topology.provisioner",
     ),
     ("topology.binder",),
