@@ -62,6 +62,8 @@ class DeadLetters:
         self._idle = threading.Condition()
         self._waiting: list[Death] = []
         self._unburied = 0
+        #: Queues whose last dead letter could not be made: the log says so once.
+        self._failing: set[str] = set()
         self._undelivered: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._pid = os.getpid()
 
@@ -180,12 +182,14 @@ class DeadLetters:
         self._buried(death)
 
     def _buried(self, death: Death) -> None:
+        self._failing.discard(death.queue)
         self._settler.ack(death.delivery)
         self._done()
 
     def _failed(self, death: Death, cause: Exception) -> None:
         delay = 1 + int(_COMES_BACK.delay(death.delivery.receive_count, random.random))
-        logger.error(
+        logger.log(
+            logging.DEBUG if death.queue in self._failing else logging.ERROR,
             "no dead letter could be made of message %s of queue %r (%s), it comes back in %d s: %s",
             death.delivery.message_id,
             death.queue,
@@ -194,6 +198,7 @@ class DeadLetters:
             cause,
             exc_info=None if isinstance(cause, Error) else cause,
         )
+        self._failing.add(death.queue)
         self._give_back(death, delay)
 
     def _give_back(self, death: Death, delay: int) -> None:

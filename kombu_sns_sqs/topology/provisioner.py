@@ -14,7 +14,7 @@ from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
 from kombu_sns_sqs.options import Options
-from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS, DeadLetterPolicy
+from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.bindings import binding_tag
@@ -81,7 +81,7 @@ class Provisioner:
     def declare_queue(self, declaration: QueueDeclaration) -> int:
         """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
         name = declaration.name
-        if declaration.dead_letters.queue is not None:
+        if declaration.dead_letters.queue is not None and self._options.topology != "assume":
             self.declare_queue(QueueDeclaration(name=declaration.dead_letters.queue))
         with self._lock:
             if name in self.temporary or name in self._postponed:
@@ -91,7 +91,7 @@ class Provisioner:
                 self._postponed[name] = declaration
                 return 0
         if self._options.topology == "assume" or self._options.predefined_queue(name) is not None:
-            self._directory.queue(name)
+            self._directory.remember_queue(self._as_declared(declaration, self._directory.queue(name)))
             return 0
         queue = self._directory.known_queue(name) or self._directory.look_up_queue(name)
         attributes = self._attributes(queue, queue.url) if queue is not None else None
@@ -143,20 +143,24 @@ class Provisioner:
             urls=known + self._maker.upper_levels(declaration, len(known)),
             ttl_ms=declaration.ttl_ms,
             lifetime=declaration.lifetime,
-            dead_letters=self._dead_letters(declaration, queue),
-            lease_seconds=declaration.lease_seconds or queue.lease_seconds,
         )
-        self._directory.remember_queue(adopted)
+        self._compare_dead_letters(declaration, queue)
+        self._directory.remember_queue(self._as_declared(declaration, adopted))
         with self._lock:
             self._complete.add(queue.name)
 
-    def _dead_letters(self, declaration: QueueDeclaration, queue: Queue) -> DeadLetterPolicy:
-        declared = declaration.dead_letters
-        if declared not in (NO_DEAD_LETTERS, queue.dead_letters):
-            difference = dead_letter_difference(declared, self._binder.tags(queue))
+    @staticmethod
+    def _as_declared(declaration: QueueDeclaration, queue: Queue) -> Queue:
+        """Take over what holds for this process alone; a declaration that says nothing of it changes nothing."""
+        silent = declaration.dead_letters == NO_DEAD_LETTERS
+        dead_letters = queue.dead_letters if silent else declaration.dead_letters
+        return replace(queue, dead_letters=dead_letters, lease_seconds=declaration.lease_seconds or queue.lease_seconds)
+
+    def _compare_dead_letters(self, declaration: QueueDeclaration, queue: Queue) -> None:
+        if declaration.dead_letters not in (NO_DEAD_LETTERS, queue.dead_letters):
+            difference = dead_letter_difference(declaration.dead_letters, self._binder.tags(queue))
             if difference is not None:
                 self._differs(queue.name, difference)
-        return queue.dead_letters if declared == NO_DEAD_LETTERS else declared
 
     def _differs(self, name: str, how: str) -> None:
         if self._options.topology == "validate":

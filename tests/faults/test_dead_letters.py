@@ -207,6 +207,28 @@ def test_a_queue_declared_otherwise_keeps_its_dead_letters(connect: Connect, cap
         other(connect(topology="validate")).declare()
 
 
+def test_assume_dead_letters_as_declared_and_asks_nothing(
+    connect: Connect, relay: Relay, prefix: str, sqs: Any
+) -> None:
+    """The declaration is all it goes by; without one a rejected message is discarded."""
+    urls = {}
+    for name in ("q", "grave", "other"):
+        url = sqs.create_queue(QueueName=f"{prefix}{name}")["QueueUrl"]
+        urls[name] = {"url": url.replace(relay.upstream.geturl(), relay.url)}
+    connection = connect(topology="assume", predefined_queues=urls)
+    to_grave = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "grave"}
+    queues = [Queue("q", queue_arguments=to_grave)(connection), Queue("other")(connection)]
+    for queue in queues:
+        queue.declare()
+        connection.Producer().publish(queue.name, routing_key=queue.name)
+    for queue in queues:
+        eventually(queue.get).reject()
+    connection.default_channel.connection.services.settle(PATIENCE)
+    assert eventually(Queue("grave", no_declare=True)(connection).get).payload == "q"
+    assert not {name for name in relay.calls if name.startswith(("Get", "List", "Create"))}
+    assert relay.calls["SendMessageBatch"] == 1
+
+
 def test_a_rejected_message_goes_to_the_dead_letter_queue_that_sqs_has(
     connect: Connect, relay: Relay, prefix: str, sqs: Any
 ) -> None:
