@@ -122,16 +122,33 @@ def test_a_dead_letter_that_cannot_be_sent_brings_the_message_back(
     assert sorted(letters) == [0, 1]
 
 
-def test_a_lost_answer_makes_a_second_dead_letter_and_loses_none(connect: Connect, relay: Relay) -> None:
-    """Both have the same publish id, by which a consumer of ours knows the copy."""
-    connection = connect()
+def test_lost_answers_make_copies_that_are_known_for_what_they_are(
+    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each attempt to bury a message has the same publish id, so a consumer of ours is given one dead letter."""
+    connection = connect(visibility_timeout=2)
     queue, grave = two_queues(connection)
     connection.Producer().publish("hello", routing_key="q")
-    relay.fault("SendMessageBatch", CutAfter(), times=1)
-    refuse(connection, queue, 1)
-    eventually(grave.get).ack()
-    connection.default_channel.connection.services.settle(PATIENCE)
-    assert grave.get() is None
+    relay.fault("SendMessageBatch", CutAfter())
+    letters: list[Any] = []
+
+    def bury(letter: Any) -> None:
+        letters.append(letter.payload)
+        letter.ack()
+
+    with (
+        connection.Consumer([queue], on_message=lambda message: message.reject()),
+        connection.Consumer([grave], on_message=bury),
+    ):
+        drain_until(connection, lambda: "no dead letter could be made" in caplog.text, timeout=30)
+        relay.clear()
+        sent = relay.answered["SendMessageBatch"]
+        drain_until(connection, lambda: relay.answered["SendMessageBatch"] > sent, timeout=30)
+        connection.default_channel.connection.services.settle(PATIENCE)
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=2)
+    assert sent > 1
+    assert letters == ["hello"]
 
 
 def test_a_stop_publishes_what_was_rejected(connect: Connect) -> None:

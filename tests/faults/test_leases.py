@@ -61,6 +61,16 @@ def test_a_queue_has_the_lease_it_asks_for(connect: Connect, relay: Relay, said:
     assert renewed.seconds == {"own": {2}, "usual": {4}}
 
 
+def test_a_get_has_the_lease_of_its_queue(connect: Connect, relay: Relay) -> None:
+    """Not that of the others."""
+    connection, received = connect(), Watched()
+    relay.fault("ReceiveMessage", received)
+    queue = Queue("own", queue_arguments={"x-visibility-timeout": 7})(connection)
+    queue.declare()
+    assert queue.get() is None
+    assert received.seconds == {"own": {7}}
+
+
 def test_acks_of_all_leases_are_carried_out_by_the_close(connect: Connect, relay: Relay) -> None:
     """Whichever thread settles them."""
     connection = connect(ack_delay=2)
