@@ -60,10 +60,8 @@ def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: 
     expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
     if verdict is Match.NO:
         services.settler.ack(delivery)
-    elif expired:
-        services.dead_letters.bury(delivery, Reason.EXPIRED)
-    elif services.dead_letters.exhausted(delivery):
-        services.dead_letters.bury(delivery, Reason.DELIVERY_LIMIT)
-    else:
-        return True
-    return False
+        return False
+    reason = Reason.EXPIRED if expired else services.dead_letters.overdue(delivery)
+    if reason is not None:
+        services.dead_letters.bury(delivery, reason)
+    return reason is None

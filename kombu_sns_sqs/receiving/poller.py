@@ -229,12 +229,10 @@ class Poller:
         while self._ready and not self._probing_above(-self._ready[0][0]):
             _, _, arrival = heapq.heappop(self._ready)
             self.window.buffered -= 1
-            if arrival.expired(now):
-                self._dead_letters.bury(arrival.delivery, Reason.EXPIRED)
-            elif self._dead_letters.exhausted(arrival.delivery):
-                self._dead_letters.bury(arrival.delivery, Reason.DELIVERY_LIMIT)
-            else:
+            reason = Reason.EXPIRED if arrival.expired(now) else self._dead_letters.overdue(arrival.delivery)
+            if reason is None:
                 return arrival.delivery
+            self._dead_letters.bury(arrival.delivery, reason)
         return None
 
     def _probing_above(self, number: int) -> bool:

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 _COMES_BACK: Final = Backoff(base=5.0, cap=300.0)
 
 _Line = tuple[Death, Outgoing]
+_Memory = OrderedDict[tuple[str, str], int]
 
 
 class DeadLetters:
@@ -64,7 +65,9 @@ class DeadLetters:
         self._unburied = 0
         #: Queues whose last dead letter could not be made: the log says so once.
         self._failing: set[str] = set()
-        self._undelivered: OrderedDict[tuple[str, str], int] = OrderedDict()
+        #: Messages by queue and id: how many receives were no deliveries, and which were rejected and came back.
+        self._undelivered: _Memory = OrderedDict()
+        self._rejected: _Memory = OrderedDict()
         self._pid = os.getpid()
 
     # -- any thread ------------------------------------------------------------------------------------------
@@ -87,27 +90,28 @@ class DeadLetters:
         if first:
             self._housekeeper.call_later(0.0, self._bury_waiting)
 
-    def exhausted(self, delivery: Delivery) -> bool:
-        """Whether a message that has just arrived was delivered as often as its queue allows.
+    def overdue(self, delivery: Delivery) -> Reason | None:
+        """Say why a message that has arrived is to be buried and not delivered; None: it is to be delivered.
 
-        SQS counts receives. Those of this process that did not become deliveries are taken off; of other processes'
-        it cannot be known.
+        That is when it was rejected here and has come back because there could be no dead letter of it; or when it was
+        delivered as often as its queue allows. SQS counts receives: those of this process that did not become
+        deliveries are taken off, of other processes' it cannot be known.
         """
-        limit = delivery.dead_letters.limit
-        if limit is None or delivery.receive_count <= limit:
-            return False
+        if delivery.receive_count == 1:
+            return None
         with self._idle:
-            return delivery.receive_count - self._undelivered.get(_message(delivery), 0) > limit
+            if _message(delivery) in self._rejected:
+                return Reason.REJECTED
+            undelivered = self._undelivered.get(_message(delivery), 0)
+        limit = delivery.dead_letters.limit
+        return Reason.DELIVERY_LIMIT if limit is not None and delivery.receive_count - undelivered > limit else None
 
     def not_delivered(self, delivery: Delivery) -> None:
         """Note that a receive is no delivery: the application has never seen it."""
         if delivery.dead_letters.limit is None or self._pid != os.getpid():
             return
         with self._idle:
-            count = self._undelivered.pop(_message(delivery), 0)
-            self._undelivered[_message(delivery)] = count + 1
-            while len(self._undelivered) > MEMORY:
-                self._undelivered.popitem(last=False)
+            _remember(self._undelivered, delivery, self._undelivered.get(_message(delivery), 0) + 1)
 
     def flush(self, timeout: float) -> bool:
         """Wait until all dead letters are published or given back; False where ``timeout`` seconds did not do."""
@@ -202,7 +206,10 @@ class DeadLetters:
         self._give_back(death, delay)
 
     def _give_back(self, death: Death, delay: int) -> None:
-        if death.reason is not Reason.REJECTED:
+        if death.reason is Reason.REJECTED:
+            with self._idle:
+                _remember(self._rejected, death.delivery, 1)
+        else:
             self.not_delivered(death.delivery)
         self._settler.release(death.delivery, delay=delay)
         self._done()
@@ -216,6 +223,13 @@ class DeadLetters:
 
 def _message(delivery: Delivery) -> tuple[str, str]:
     return (delivery.queue_url, delivery.message_id)
+
+
+def _remember(memory: _Memory, delivery: Delivery, count: int) -> None:
+    memory[_message(delivery)] = count
+    memory.move_to_end(_message(delivery))
+    while len(memory) > MEMORY:
+        memory.popitem(last=False)
 
 
 def _operation(target: Target, lines: Sequence[_Line]) -> Operation:

@@ -57,6 +57,14 @@ def two_queues(connection: Connection, **arguments: Any) -> tuple[Any, Any]:
     return queue, grave
 
 
+def make_with_redrive_policy(sqs: Any, prefix: str) -> None:
+    """A queue that somebody else has made, with a dead-letter queue of SQS's kind."""
+    url = sqs.create_queue(QueueName=f"{prefix}theirs-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})
+    sqs.create_queue(QueueName=f"{prefix}theirs", Attributes={"RedrivePolicy": policy})
+
+
 def refuse(connection: Connection, queue: Any, count: int) -> None:
     """Reject that many messages of a queue, and see it carried out."""
     messages: list[Any] = []
@@ -100,26 +108,28 @@ def test_a_reject_to_a_topic_is_one_publish_and_one_delete(connect: Connect, rel
 def test_a_dead_letter_that_cannot_be_sent_brings_the_message_back(
     connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture, weather: Any
 ) -> None:
-    """After a while; it is not deleted before its dead letter is there."""
+    """After a while; it is not deleted before its dead letter is there, nor delivered here a second time."""
     connection = connect(visibility_timeout=2)
     queue, grave = two_queues(connection)
     for number in range(2):
         connection.Producer().publish(number, routing_key="q")
     relay.fault("SendMessageBatch", weather)
+    delivered: list[Any] = []
     letters: list[Any] = []
+
+    def refuse_it(message: Any) -> None:
+        delivered.append(message.payload)
+        message.reject()
 
     def bury(letter: Any) -> None:
         letters.append(letter.payload)
         letter.ack()
 
-    with (
-        connection.Consumer([queue], on_message=lambda message: message.reject()),
-        connection.Consumer([grave], on_message=bury),
-    ):
+    with connection.Consumer([queue], on_message=refuse_it), connection.Consumer([grave], on_message=bury):
         drain_until(connection, lambda: "no dead letter could be made" in caplog.text, timeout=30)
         relay.clear()
         drain_until(connection, lambda: len(letters) == 2, timeout=60)
-    assert sorted(letters) == [0, 1]
+    assert sorted(letters) == sorted(delivered) == [0, 1]
 
 
 def test_lost_answers_make_copies_that_are_known_for_what_they_are(
@@ -250,10 +260,7 @@ def test_a_rejected_message_goes_to_the_dead_letter_queue_that_sqs_has(
     connect: Connect, relay: Relay, prefix: str, sqs: Any
 ) -> None:
     """At once, with the reason, and not after as many receives as its redrive policy says; asked for once."""
-    url = sqs.create_queue(QueueName=f"{prefix}theirs-dead")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})
-    sqs.create_queue(QueueName=f"{prefix}theirs", Attributes={"RedrivePolicy": policy})
+    make_with_redrive_policy(sqs, prefix)
     connection = connect()
     queue = Queue("theirs")(connection)
     queue.declare()
@@ -269,18 +276,20 @@ def test_a_rejected_message_goes_to_the_dead_letter_queue_that_sqs_has(
 
 
 def test_a_redrive_policy_that_cannot_be_read_keeps_the_message(
-    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture
+    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture, prefix: str, sqs: Any
 ) -> None:
-    """Whether it is to be dropped is not known then."""
+    """Whether it is to be dropped is not known then; it finds its place when it is."""
+    make_with_redrive_policy(sqs, prefix)
     connection = connect(visibility_timeout=2)
-    queue = Queue("q")(connection)
+    queue, grave = Queue("theirs")(connection), Queue("theirs-dead", no_declare=True)(connection)
     queue.declare()
-    connection.Producer().publish("hello", routing_key="q")
+    connection.Producer().publish("hello", routing_key="theirs")
     relay.fault("GetQueueAttributes", Refused("AccessDenied", 403))
     refuse(connection, queue, 1)
     assert "no dead letter could be made" in caplog.text
     relay.clear()
-    assert eventually(queue.get).payload == "hello"
+    letter = eventually(lambda: queue.get() or grave.get())
+    assert letter.headers["x-first-death-queue"] == "theirs"
 
 
 def test_a_requeued_message_stays_away_for_its_back_off(connect: Connect, relay: Relay) -> None:
