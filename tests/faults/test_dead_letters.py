@@ -13,7 +13,7 @@ from kombu import Connection, Exchange, Queue
 import kombu_sns_sqs
 from tests.faults.conftest import PATIENCE, drain_until
 from tests.faults.test_calls import calls_of
-from tests.faults.weather import CutAfter, HalfFails, Refused, ServerError
+from tests.faults.weather import CutAfter, HalfFails, Hangs, Refused, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +169,23 @@ def test_a_stop_publishes_what_was_rejected(connect: Connect) -> None:
     eventually(queue.get).reject()
     connection.release()
     assert eventually(Queue("grave")(connect()).get).payload == "hello"
+
+
+def test_a_stop_gives_back_what_could_not_be_published(connect: Connect, relay: Relay) -> None:
+    """It does not wait for ever, and what waits behind a request that hangs is another worker's at once."""
+    connection = connect(shutdown_timeout=0.5)
+    queue, _ = two_queues(connection)
+    for number in range(2):
+        connection.Producer().publish(number, routing_key="q")
+    messages = [eventually(queue.get), eventually(queue.get)]
+    relay.fault("SendMessageBatch", Hangs())
+    watched = Watched()
+    relay.fault("ChangeMessageVisibilityBatch", watched)
+    messages[0].reject()
+    assert relay.wait_for("SendMessageBatch", 1)
+    messages[1].reject()
+    kombu_sns_sqs.shutdown()
+    assert watched.seconds == [0]
 
 
 def test_a_limit_makes_a_dead_letter_queue_with_sqs_as_the_backstop(connect: Connect, prefix: str, sqs: Any) -> None:
