@@ -242,13 +242,10 @@ class Channel(StdChannel):
             self._services.settler.ack(delivery)
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:
-        """Refuse a message: discard it, or with ``requeue`` make it visible to all at once."""
+        """Refuse a message: it is dead-lettered, or with ``requeue`` comes back to the queue."""
         self._check_not_closed()
         for delivery in self.qos.take(delivery_tag):
-            if requeue:
-                self._services.settler.release(delivery)
-            else:
-                self._services.settler.ack(delivery)
+            self._services.rejections.reject(delivery, requeue=requeue)
 
     def _check_not_closed(self) -> None:
         """Raise for a closed channel, which has given back what it had.
@@ -294,7 +291,7 @@ class Channel(StdChannel):
 
     def _settle(self) -> None:
         """See acks and give-backs carried out, so that what is asked next sees them."""
-        self._services.settler.flush(self._services.options.read_timeout)
+        self._services.settle(self._services.options.read_timeout)
 
     def _consumer_count(self, queue: str) -> int:
         return sum(consumer.queue == queue for consumer in self._consumers.values())

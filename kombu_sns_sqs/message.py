@@ -19,7 +19,8 @@ class Message(KombuMessage):
     """A message of AMQP, with what SQS tells about it in ``delivery_info``.
 
     ``delivery_info`` holds ``exchange``, ``routing_key``, ``redelivered``, ``consumer_tag`` and, of SQS,
-    ``sqs_message_id`` and ``receive_count``. Attributes of the message are in ``properties["message_attributes"]``.
+    ``sqs_message_id``, ``sqs_queue`` (its URL) and ``receive_count``, which is also there under SQS's own name,
+    ``ApproximateReceiveCount``. Attributes of the message are in ``properties["message_attributes"]``.
     """
 
     def __init__(self, delivery: Delivery, *, channel: Channel, delivery_tag: int, consumer_tag: str | None) -> None:
@@ -31,6 +32,7 @@ class Message(KombuMessage):
             "sqs_message_id": delivery.message_id,
             "sqs_queue": delivery.queue_url,
             "receive_count": delivery.receive_count,
+            "ApproximateReceiveCount": delivery.receive_count,
         }
         if consumer_tag is not None:
             info["consumer_tag"] = consumer_tag

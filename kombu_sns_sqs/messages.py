@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS, DeadLetterPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class Delivery:
         message_id: SQS's id: the same for every receive of the message.
         receive_count: ``ApproximateReceiveCount``; 1 for the first.
         sent_at: when SQS took the message, in AWS's time, epoch seconds.
+        dead_letters: what its queue does with a message that is refused.
+        lease_seconds: the lease it was received with, where its queue has one of its own; None: the usual one.
     """
 
     queue: str
@@ -79,6 +82,8 @@ class Delivery:
     content: Content
     attributes: Mapping[str, Any] = field(default_factory=dict)
     system_attributes: Mapping[str, str] = field(default_factory=dict)
+    dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
 
     @property
     def redelivered(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from kombu_sns_sqs.backoff import read_backoff_policy
 from kombu_sns_sqs.broker_url import BrokerURL
 from kombu_sns_sqs.errors import OptionsError
 from kombu_sns_sqs.identity import Identity
@@ -74,10 +75,10 @@ def read_options(url: BrokerURL, transport_options: Mapping[str, Any]) -> Option
     identity = _identity(url, given)
     known = {name: convert(given.pop(name)) for name, convert in _CONVERTERS.items() if name in given}
     known["predefined_queues"] = _predefined(
-        PredefinedQueue, "predefined_queues", "url", given.pop("predefined_queues", None), identity
+        PredefinedQueue, "predefined_queues", "url", given.pop("predefined_queues", None), identity, _OF_ONE_QUEUE
     )
     known["predefined_exchanges"] = _predefined(
-        PredefinedExchange, "predefined_exchanges", "arn", given.pop("predefined_exchanges", None), identity
+        PredefinedExchange, "predefined_exchanges", "arn", given.pop("predefined_exchanges", None), identity, {}
     )
     if given:
         raise OptionsError(_unknown(next(iter(given))))
@@ -128,8 +129,13 @@ def _identity(url: BrokerURL, given: dict[str, Any]) -> Identity:
     return Identity(**values)
 
 
-def _predefined(cls: Any, option: str, address: str, given: Any, identity: Identity) -> tuple[Any, ...]:
-    """Read ``predefined_queues`` or ``predefined_exchanges``: name → address, and what differs in who signs."""
+def _predefined(
+    cls: Any, option: str, address: str, given: Any, identity: Identity, converters: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Read ``predefined_queues`` or ``predefined_exchanges``: name → address, and what differs in who signs.
+
+    ``converters``: options that an entry may have of its own.
+    """
     if given is None:
         return ()
     if not isinstance(given, Mapping):
@@ -139,11 +145,13 @@ def _predefined(cls: Any, option: str, address: str, given: Any, identity: Ident
         if not isinstance(entry, Mapping) or not isinstance(entry.get(address), str):
             raise OptionsError(f"{option}[{name!r}] needs {address!r}")
         rest: dict[str, Any] = {_ALIASES.get(str(key), str(key)): entry[key] for key in entry if key != address}
+        own = {key: convert(rest.pop(key)) for key, convert in converters.items() if key in rest}
         unknown = rest.keys() - _IDENTITY_KEYS
         if unknown:
-            raise OptionsError(f"{option}[{name!r}]: {_unknown(min(unknown), _IDENTITY_KEYS | {address})}")
+            valid = _IDENTITY_KEYS | converters.keys() | {address}
+            raise OptionsError(f"{option}[{name!r}]: {_unknown(min(unknown), valid)}")
         signer = replace(identity, **rest) if rest else identity
-        found.append(cls(name=name, identity=signer, **{address: entry[address]}))
+        found.append(cls(name=name, identity=signer, **{address: entry[address]}, **own))
     return tuple(found)
 
 
@@ -210,6 +218,13 @@ def _text(name: str, value: Any) -> str:
     return unquote(value)
 
 
+def _names(name: str, value: Any) -> frozenset[str]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in names):
+        raise OptionsError(f"{name} is {value!r}: it must be a list of names")
+    return frozenset(names)
+
+
 def _converter(convert: Callable[[str, Any], Any], name: str) -> Callable[[Any], Any]:
     return lambda value: convert(name, value)
 
@@ -230,10 +245,15 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "read_timeout",
         ),
         _flag: ("filter_policies",),
+        read_backoff_policy: ("backoff_policy",),
+        _names: ("backoff_tasks",),
         _settings: ("queue_tags", "queue_attributes", "client_config"),
     }.items()
     for name in names
 } | {"verify": _verify, "account_id": str}
+
+#: What an entry of ``predefined_queues`` may set for its queue alone.
+_OF_ONE_QUEUE: Final = {name: _CONVERTERS[name] for name in ("backoff_policy", "backoff_tasks", "visibility_timeout")}
 
 #: Every name that is understood.
 VALID_NAMES: Final = (

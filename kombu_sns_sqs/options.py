@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kombu_sns_sqs import quotas
+from kombu_sns_sqs.backoff import BackoffPolicy, Retries
 from kombu_sns_sqs.errors import OptionsError
 from kombu_sns_sqs.identity import Identity
 
@@ -49,12 +50,22 @@ class Settings(Mapping[str, Any]):
 class PredefinedQueue:
     """A queue that exists already: never created, never deleted, addressed by its URL.
 
-    ``url`` is the queue URL; ``identity`` signs the requests on it.
+    ``url`` is the queue URL; ``identity`` signs the requests on it. The rest is as the options of the same names, for
+    this queue alone.
     """
 
     name: str
     url: str
     identity: Identity
+    backoff_policy: BackoffPolicy | None = None
+    backoff_tasks: frozenset[str] | None = None
+    visibility_timeout: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, naming the option."""
+        if self.visibility_timeout is not None:
+            name = f"predefined_queues[{self.name!r}]['visibility_timeout']"
+            _within(name, self.visibility_timeout, 2, quotas.MAX_VISIBILITY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +105,10 @@ class Options:
         filter_delay: seconds without a new binding before a subscription is narrowed, 0 to 86,400.
         policy_settling: seconds to wait after SNS was let into a queue that was not made by this transport.
         bindings_max_age: seconds after which bindings are read again before a message is dropped for having none.
+        backoff_policy: how long a message stays away that the application requeues, by its receive count: a table
+            ``{count: seconds}``, an exponential back-off, or a callable; None: it comes back at once.
+        backoff_tasks: the Celery tasks the policy is for; empty: all messages. A listed task that is rejected without
+            requeue is retried, too, as in kombu's sqs.
         compat: ``sqs`` writes messages as kombu's sqs does; both forms are always read.
         account_id: the AWS account, where it cannot be asked for (12 digits).
         connect_timeout: seconds to wait for a connection, above 0.
@@ -123,6 +138,8 @@ class Options:
     filter_delay: float = 60.0
     policy_settling: float = 60.0
     bindings_max_age: float = 5.0
+    backoff_policy: BackoffPolicy | None = None
+    backoff_tasks: frozenset[str] = frozenset()
     compat: Envelope = "native"
     account_id: str | None = None
     connect_timeout: float = 5.0
@@ -152,6 +169,13 @@ class Options:
     def predefined_queue(self, name: str) -> PredefinedQueue | None:
         """Find the predefined queue of that AMQP name."""
         return next((queue for queue in self.predefined_queues if queue.name == name), None)
+
+    def retries_of(self, name: str) -> Retries:
+        """Give what is retried with back-off in a queue, and how."""
+        queue = self.predefined_queue(name)
+        policy = self.backoff_policy if queue is None else queue.backoff_policy or self.backoff_policy
+        own_tasks = None if queue is None else queue.backoff_tasks
+        return Retries(policy=policy, tasks=self.backoff_tasks if own_tasks is None else own_tasks)
 
     def predefined_exchange(self, name: str) -> PredefinedExchange | None:
         """Find the predefined exchange of that AMQP name."""

@@ -28,6 +28,10 @@ MAX_DELAY_SECONDS: Final = 900
 MIN_RETENTION_SECONDS: Final = 60
 MAX_RETENTION_SECONDS: Final = 1_209_600
 
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+#: Receives after which a redrive policy can move a message at the latest (``maxReceiveCount``).
+MAX_RECEIVE_COUNT: Final = 1000
+
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 #: Characters of a queue name, the suffix ``.fifo`` included.
 MAX_QUEUE_NAME: Final = 80

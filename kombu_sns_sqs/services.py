@@ -24,8 +24,12 @@ from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
+from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.settling.dead_letters import DeadLetters
+from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.directory import Directory
@@ -80,9 +84,9 @@ class Services:
             settle_postponed=self.provisioner.settle_postponed,
             options=options,
         )
-        self.settler = Settler(
-            client=self.event_client, lease_seconds=options.visibility_timeout, ack_delay=options.ack_delay
-        )
+        self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
+        self.dead_letters = self._make_dead_letters()
+        self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
         self.janitor = Janitor(provisioner=self.provisioner)
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[threading.Thread] = []
@@ -103,6 +107,19 @@ class Services:
             access=access,
             options=self.options,
         )
+
+    def _make_settler(self, lease_seconds: int) -> Settler:
+        return Settler(client=self.event_client, lease_seconds=lease_seconds, ack_delay=self.options.ack_delay)
+
+    def _make_dead_letters(self) -> DeadLetters:
+        targets = DeadLetterTargets(
+            control=self.control,
+            directory=self.directory,
+            binder=self.binder,
+            complete=self.provisioner.complete,
+            asks=self.options.topology != "assume",
+        )
+        return DeadLetters(client=self.blocking, targets=targets, settler=self.settler, compat=self.options.compat)
 
     def _tags(self, queue: Queue) -> QueueTags:
         return self.binder.tags(queue)
@@ -146,6 +163,12 @@ class Services:
         """Verify again with the next connection: something was wrong with this one."""
         self._verified = False
 
+    def settle(self, timeout: float) -> None:
+        """See all that was asked carried out, dead letters, deletions and give-backs, within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        self.dead_letters.flush(timeout)
+        self.settler.flush(max(0.0, deadline - time.monotonic()))
+
     def finish_polls(self, client: EventClient) -> None:
         """See a closed connection's last polls to their end, in a thread: what they bring is given back, not lost."""
         if not client.in_flight or self.pid != os.getpid():
@@ -160,6 +183,7 @@ class Services:
         deadline = time.monotonic() + self.options.shutdown_timeout
         for thread in self._last_polls:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self.dead_letters.stop(self.options.shutdown_timeout)
         self.settler.stop(self.options.shutdown_timeout)
         self.janitor.close_process(self.options.shutdown_timeout)
         self.housekeeper.stop()

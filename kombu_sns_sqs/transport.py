@@ -121,7 +121,7 @@ class Transport(base.Transport):
             channel.close()
         if self._receiver is not None:
             self._receiver.close()
-        services.settler.flush(services.options.shutdown_timeout)
+        services.settle(services.options.shutdown_timeout)
         services.provisioner.drop_postponed(self.declared)
         services.janitor.close_connection(self.declared)
         self.declared.clear()

@@ -52,6 +52,8 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
         content=envelope.decode(raw.get("Body") or "", attributes),
         attributes=attributes,
         system_attributes=system,
+        dead_letters=queue.dead_letters,
+        lease_seconds=queue.lease_seconds,
     )
 
 

@@ -13,6 +13,7 @@ from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.settling.holdings import Verdict
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.knowledge import Match
+from kombu_sns_sqs.wire.deaths import Reason
 
 
 def get_one(services: Services, queue: Queue) -> Delivery | None:
@@ -42,7 +43,7 @@ def _receive(services: Services, queue: Queue, url: str, *, wait: int) -> Reply:
             queue_url=url,
             max_messages=1,
             wait_seconds=wait,
-            visibility_timeout=services.options.visibility_timeout,
+            visibility_timeout=queue.lease_seconds or services.options.visibility_timeout,
         )
     ).then(replies.append)
     failure = replies[0].failure
@@ -57,7 +58,10 @@ def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: 
     if verdict is Match.UNSURE:
         verdict = arrivals.match(delivery, services.binder.refresh(queue), received_at=now)
     expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
-    if verdict is Match.NO or expired:
+    if verdict is Match.NO:
         services.settler.ack(delivery)
         return False
-    return True
+    reason = Reason.EXPIRED if expired else services.dead_letters.overdue(delivery)
+    if reason is not None:
+        services.dead_letters.bury(delivery, reason)
+    return reason is None

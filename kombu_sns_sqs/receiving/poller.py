@@ -27,10 +27,12 @@ from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.arrivals import Arrival
 from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
-from kombu_sns_sqs.settling.settler import Settler
+from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
+from kombu_sns_sqs.wire.deaths import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,8 @@ class Poller:
         queue: Queue,
         window: Window,
         client: Callable[[], EventClient],
-        settler: Settler,
+        settler: Settlers,
+        dead_letters: DeadLetters,
         bindings: Callable[[], KnownBindings],
         listener: Listener,
         max_wait: int,
@@ -89,6 +92,7 @@ class Poller:
         self.window = window
         self._client = client
         self._settler = settler
+        self._dead_letters = dead_letters
         self._bindings = bindings
         self._listener = listener
         self._max_wait = max_wait
@@ -205,7 +209,7 @@ class Poller:
     def _arrived(self, url: str, raw: dict[str, object], aws_now: float | None, now: float) -> None:
         delivery = arrivals.read(raw, queue=self.queue, url=url)
         if self.stopped:
-            self._settler.release(delivery)
+            self._release(delivery)
         elif self._settler.hold(delivery) is Verdict.NEW:
             self._judge(arrivals.arrive(delivery, queue=self.queue, aws_now=aws_now, now=now))
 
@@ -233,10 +237,10 @@ class Poller:
         while self._ready and not self._probing_above(-self._ready[0][0]):
             _, _, arrival = heapq.heappop(self._ready)
             self.window.buffered -= 1
-            if arrival.expired(now):
-                self._settler.ack(arrival.delivery)
-                continue
-            return arrival.delivery
+            reason = Reason.EXPIRED if arrival.expired(now) else self._dead_letters.overdue(arrival.delivery)
+            if reason is None:
+                return arrival.delivery
+            self._dead_letters.bury(arrival.delivery, reason)
         return None
 
     def _probing_above(self, number: int) -> bool:
@@ -252,7 +256,11 @@ class Poller:
         self.window.buffered -= len(self._ready)
         self._ready, self._parked = [], []
         for arrival in arrivals_left:
-            self._settler.release(arrival.delivery)
+            self._release(arrival.delivery)
+
+    def _release(self, delivery: Delivery) -> None:
+        self._dead_letters.not_delivered(delivery)
+        self._settler.release(delivery)
 
     def stop(self) -> None:
         """Poll no more and give back what is not delivered; what polls in flight still bring is given back, too."""

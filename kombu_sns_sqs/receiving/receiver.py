@@ -106,10 +106,11 @@ class Receiver:
             window=window,
             client=self._event_client,
             settler=self._services.settler,
+            dead_letters=self._services.dead_letters,
             bindings=lambda: self._services.directory.bindings(queue.name),
             listener=self,
             max_wait=self._options.wait_time_seconds,
-            lease_seconds=self._options.visibility_timeout,
+            lease_seconds=queue.lease_seconds or self._options.visibility_timeout,
         )
 
     def _event_client(self) -> EventClient:

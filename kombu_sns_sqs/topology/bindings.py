@@ -14,7 +14,7 @@ from typing import Final
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import check_short_string, digest
 
-__all__ = ("BINDING_TAG_PREFIX", "Binding", "binding_tag", "parse_binding_tag")
+__all__ = ("BINDING_TAG_PREFIX", "Binding", "binding_tag", "escape", "parse_binding_tag", "unescape")
 
 #: What the key of every binding's tag begins with.
 BINDING_TAG_PREFIX: Final = "kombu:b:"
@@ -56,8 +56,8 @@ def binding_tag(exchange: str, routing_key: str) -> tuple[str, str]:
     check_short_string(exchange, what="exchange name")
     check_short_string(routing_key, what="routing key", empty=True)
     key = BINDING_TAG_PREFIX + digest(exchange, routing_key)[:_KEY_CHARACTERS]
-    whole = _escape(exchange) + _SEPARATOR + _escape(routing_key)
-    for value in (whole, _escape(exchange)):
+    whole = escape(exchange) + _SEPARATOR + escape(routing_key)
+    for value in (whole, escape(exchange)):
         if len(value) <= quotas.MAX_TAG_VALUE:
             return key, value
     return key, _HASHED + digest(exchange)
@@ -71,16 +71,22 @@ def parse_binding_tag(key: str, value: str) -> Binding | None:
         return Binding(exchange=None, routing_key=None, exchange_digest=value.removeprefix(_HASHED))
     exchange, separator, routing_key = value.partition(_SEPARATOR)
     try:
-        return Binding(exchange=_unescape(exchange), routing_key=_unescape(routing_key) if separator else None)
+        return Binding(exchange=unescape(exchange), routing_key=unescape(routing_key) if separator else None)
     except ValueError:
         return Binding(exchange=None, routing_key=None)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Write a name with the characters that a tag can hold."""
     return "".join(chr(byte) if byte in _SAFE else f"={byte:02X}" for byte in text.encode())
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """Read what :func:`escape` wrote.
+
+    Raises:
+        ValueError: it was not written so.
+    """
     if not _ESCAPED.fullmatch(text):
         raise ValueError(text)
     return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text.encode()).decode()

@@ -79,7 +79,12 @@ class Directory:
             aws_name = predefined.url.rstrip("/").rpartition("/")[2]
             arn = "" if self._options.topology == "assume" else self._arn(predefined.identity, "sqs", aws_name)
             found = Queue(
-                name=name, urls=(predefined.url,), arn=arn, identity=predefined.identity, lifetime=Lifetime.PREDEFINED
+                name=name,
+                urls=(predefined.url,),
+                arn=arn,
+                identity=predefined.identity,
+                lifetime=Lifetime.PREDEFINED,
+                lease_seconds=predefined.visibility_timeout,
             )
             self.remember_queue(found)
             return found

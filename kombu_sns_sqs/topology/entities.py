@@ -14,6 +14,7 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.redelivery import DEAD_LETTER_ARGUMENTS, NO_DEAD_LETTERS, DeadLetterPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +29,19 @@ TYPE_TAG: Final = "kombu:type"
 LEVELS_TAG: Final = "kombu:levels"
 TTL_TAG: Final = "kombu:ttl"
 OWNER_TAG: Final = "kombu:owner"
+DEAD_LETTER_EXCHANGE_TAG: Final = "kombu:dlx"
+DEAD_LETTER_KEY_TAG: Final = "kombu:dlk"
+LIMIT_TAG: Final = "kombu:limit"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
-_HONOURED: Final = frozenset({"x-message-ttl", "x-max-priority", "x-expires", "x-queue-type"})
+_HONOURED: Final = DEAD_LETTER_ARGUMENTS | {
+    "x-message-ttl",
+    "x-max-priority",
+    "x-expires",
+    "x-queue-type",
+    "x-visibility-timeout",
+}
 
 
 class Lifetime(Enum):
@@ -55,6 +65,8 @@ class QueueDeclaration:
         ttl_ms: ``x-message-ttl`` in milliseconds, or None.
         max_priority: ``x-max-priority``: 0 for none.
         expires_ms: ``x-expires`` in milliseconds, or None.
+        dead_letters: where messages go that are rejected, expire, or are delivered too often.
+        lease_seconds: ``x-visibility-timeout``, the lease of its messages, 2 to 43,200; None: the usual one.
 
     Raises:
         NotEquivalent: an argument has a value AMQP refuses, too (406).
@@ -67,6 +79,8 @@ class QueueDeclaration:
     ttl_ms: int | None = None
     max_priority: int = 0
     expires_ms: int | None = None
+    dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
     others: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -86,6 +100,8 @@ class QueueDeclaration:
             ttl_ms=_whole(given, "x-message-ttl", 0),
             max_priority=_whole(given, "x-max-priority", 0) or 0,
             expires_ms=_whole(given, "x-expires", 1),
+            dead_letters=DeadLetterPolicy.read(name, given),
+            lease_seconds=_whole(given, "x-visibility-timeout", 2, quotas.MAX_VISIBILITY_SECONDS),
             others=others,
         )
 
@@ -114,9 +130,14 @@ class QueueDeclaration:
 
     @property
     def retention_seconds(self) -> int | None:
-        """The retention period SQS can be given for the TTL; the exact check is made on receipt."""
+        """The retention period SQS can be given for the TTL; the exact check is made on receipt.
+
+        With a dead-letter exchange it is the longest there is: what SQS deletes is not dead-lettered.
+        """
         if self.ttl_ms is None:
             return None
+        if self.dead_letters.exchange is not None:
+            return quotas.MAX_RETENTION_SECONDS
         seconds = math.ceil(self.ttl_ms / 1000)
         return max(quotas.MIN_RETENTION_SECONDS, min(seconds, quotas.MAX_RETENTION_SECONDS))
 
@@ -126,13 +147,14 @@ def bears_uuid(name: str) -> bool:
     return bool(_UUID.search(name))
 
 
-def _whole(arguments: Mapping[str, Any], name: str, low: int) -> int | None:
+def _whole(arguments: Mapping[str, Any], name: str, low: int, high: float = math.inf) -> int | None:
     value = arguments.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        upto = "up" if high == math.inf else f"to {high}"
         raise NotEquivalent(
-            f"PRECONDITION_FAILED - invalid arg {name!r}: {value!r} is not a whole number from {low} up"
+            f"PRECONDITION_FAILED - invalid arg {name!r}: {value!r} is not a whole number from {low} {upto}"
         )
     return value
 
@@ -145,6 +167,8 @@ class Queue:
         urls: the queue URL of each priority level, the lowest first; one for a queue without priorities.
         arn: of level 0, which is the one that is bound.
         ttl_ms: ``x-message-ttl``, or None.
+        dead_letters: what it was declared to do with dead letters, as far as this process knows.
+        lease_seconds: the lease of its messages; None: the usual one.
     """
 
     name: str
@@ -153,6 +177,8 @@ class Queue:
     identity: Identity
     lifetime: Lifetime = Lifetime.SHARED
     ttl_ms: int | None = None
+    dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
+    lease_seconds: int | None = None
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ from kombu_sns_sqs.addressing import temporary_queue_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Failure, Kind, exception_for
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.redelivery import DeadLetterPolicy
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import (
     LEVELS_TAG,
@@ -27,7 +28,7 @@ from kombu_sns_sqs.topology.entities import (
     QueueDeclaration,
 )
 from kombu_sns_sqs.topology.policies import queue_policy, topics_arn
-from kombu_sns_sqs.topology.tags import tag_value
+from kombu_sns_sqs.topology.tags import dead_letter_tags, tag_value
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class QueueMaker:
             identity=self._options.identity,
             lifetime=lifetime,
             ttl_ms=declaration.ttl_ms,
+            dead_letters=declaration.dead_letters,
+            lease_seconds=declaration.lease_seconds,
         )
 
     def upper_levels(self, declaration: QueueDeclaration, first: int) -> tuple[str, ...]:
@@ -122,7 +125,11 @@ class QueueMaker:
         return url
 
     def _tags(self, declaration: QueueDeclaration, lifetime: Lifetime) -> dict[str, str]:
-        tags = {**self._options.queue_tags, NAME_TAG: tag_value(declaration.name)}
+        tags = {
+            **self._options.queue_tags,
+            NAME_TAG: tag_value(declaration.name),
+            **dead_letter_tags(declaration.dead_letters),
+        }
         if lifetime is not Lifetime.SHARED:
             tags[OWNER_TAG] = self.owner
         if declaration.levels > 1:
@@ -136,10 +143,11 @@ class QueueMaker:
         account = self._directory.account_id()
         topics = topics_arn(region=self._directory.region, account_id=account, prefix=self._options.queue_name_prefix)
         wanted: dict[str, Any] = {
-            "VisibilityTimeout": self._options.visibility_timeout,
+            "VisibilityTimeout": declaration.lease_seconds or self._options.visibility_timeout,
             "Policy": queue_policy(
                 queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
             ),
+            **self._redrive_policy(declaration.dead_letters),
             **{name: _attribute(value) for name, value in self._options.queue_attributes.items()},
         }
         if declaration.retention_seconds is not None:
@@ -147,6 +155,13 @@ class QueueMaker:
         if aws_name.endswith(quotas.FIFO_SUFFIX):
             wanted["FifoQueue"] = "true"
         return {key: str(value) for key, value in wanted.items()}
+
+    def _redrive_policy(self, policy: DeadLetterPolicy) -> dict[str, str]:
+        """Have SQS move what no consumer of ours does, to the dead-letter queue that was made before this one."""
+        if policy.queue is None or policy.backstop is None:
+            return {}
+        target = self._directory.queue_arn(self._directory.aws_queue_name(policy.queue))
+        return {"RedrivePolicy": json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": policy.backstop})}
 
 
 def _attribute(value: Any) -> str:

@@ -10,18 +10,20 @@ import logging
 import threading
 from dataclasses import replace
 
-from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.bindings import binding_tag
 from kombu_sns_sqs.topology.directory import Directory
+from kombu_sns_sqs.topology.emptying import empty
 from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.making import QueueMaker
+from kombu_sns_sqs.topology.tags import dead_letter_difference
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +81,8 @@ class Provisioner:
     def declare_queue(self, declaration: QueueDeclaration) -> int:
         """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
         name = declaration.name
+        if declaration.dead_letters.queue is not None and self._options.topology != "assume":
+            self.declare_queue(QueueDeclaration(name=declaration.dead_letters.queue))
         with self._lock:
             if name in self.temporary or name in self._postponed:
                 return 0
@@ -87,7 +91,7 @@ class Provisioner:
                 self._postponed[name] = declaration
                 return 0
         if self._options.topology == "assume" or self._options.predefined_queue(name) is not None:
-            self._directory.queue(name)
+            self._directory.remember_queue(self._as_declared(declaration, self._directory.queue(name)))
             return 0
         queue = self._directory.known_queue(name) or self._directory.look_up_queue(name)
         attributes = self._attributes(queue, queue.url) if queue is not None else None
@@ -140,9 +144,23 @@ class Provisioner:
             ttl_ms=declaration.ttl_ms,
             lifetime=declaration.lifetime,
         )
-        self._directory.remember_queue(adopted)
+        self._compare_dead_letters(declaration, queue)
+        self._directory.remember_queue(self._as_declared(declaration, adopted))
         with self._lock:
             self._complete.add(queue.name)
+
+    @staticmethod
+    def _as_declared(declaration: QueueDeclaration, queue: Queue) -> Queue:
+        """Take over what holds for this process alone; a declaration that says nothing of it changes nothing."""
+        silent = declaration.dead_letters == NO_DEAD_LETTERS
+        dead_letters = queue.dead_letters if silent else declaration.dead_letters
+        return replace(queue, dead_letters=dead_letters, lease_seconds=declaration.lease_seconds or queue.lease_seconds)
+
+    def _compare_dead_letters(self, declaration: QueueDeclaration, queue: Queue) -> None:
+        if declaration.dead_letters not in (NO_DEAD_LETTERS, queue.dead_letters):
+            difference = dead_letter_difference(declaration.dead_letters, self._binder.tags(queue))
+            if difference is not None:
+                self._differs(queue.name, difference)
 
     def _differs(self, name: str, how: str) -> None:
         if self._options.topology == "validate":
@@ -167,7 +185,8 @@ class Provisioner:
         tags = self._binder.tags(queue)
         names = (self._directory.aws_queue_name(queue.name, level) for level in range(1, tags.levels))
         upper = [url for url in map(self._directory.url_of, names) if url is not None]
-        completed = replace(queue, urls=(queue.url, *upper), ttl_ms=tags.ttl_ms)
+        urls = (queue.url, *upper)
+        completed = replace(queue, urls=urls, ttl_ms=tags.ttl_ms, dead_letters=tags.dead_letters)
         self._directory.remember_queue(completed)
         with self._lock:
             self._complete.add(queue.name)
@@ -220,23 +239,8 @@ class Provisioner:
                 continue
             if reply.failure.code != "PurgeQueueInProgress":
                 raise exception_for(reply.failure)
-            self._drain(queue, url)
+            empty(self._control, queue.identity, url)
         return count
-
-    def _drain(self, queue: Queue, url: str) -> None:
-        """Empty a queue by hand: SQS purges only once a minute."""
-        size = quotas.MAX_RECEIVE_MESSAGES
-        while True:
-            answer = self._control.ask(
-                queue.identity, "sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=size, WaitTimeSeconds=1
-            )
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                for number, message in enumerate(answer.get("Messages") or ())
-            ]
-            if not entries:
-                return
-            self._control.ask(queue.identity, "sqs", "delete_message_batch", QueueUrl=url, Entries=entries)
 
     # -- deleting queues -------------------------------------------------------------------------------------
 

@@ -8,14 +8,30 @@ from typing import Final
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import digest
-from kombu_sns_sqs.topology.bindings import BINDING_TAG_PREFIX, Binding, binding_tag, parse_binding_tag
-from kombu_sns_sqs.topology.entities import LEVELS_TAG, SUBSCRIPTION_TAG_PREFIX, TTL_TAG
+from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS, DeadLetterPolicy
+from kombu_sns_sqs.topology.bindings import (
+    BINDING_TAG_PREFIX,
+    Binding,
+    binding_tag,
+    escape,
+    parse_binding_tag,
+    unescape,
+)
+from kombu_sns_sqs.topology.entities import (
+    DEAD_LETTER_EXCHANGE_TAG,
+    DEAD_LETTER_KEY_TAG,
+    LEVELS_TAG,
+    LIMIT_TAG,
+    SUBSCRIPTION_TAG_PREFIX,
+    TTL_TAG,
+)
 
 #: Tags of one queue we go up to; the rest is for the company's own.
 MAX_OUR_TAGS: Final = quotas.MAX_QUEUE_TAGS - 10
 _DIGEST_CHARACTERS: Final = 26
 #: What a tag may hold beside letters and digits.
 _TAG_CHARACTERS: Final = " _.:/=+-@"
+_DEAD_LETTER_TAGS: Final = (DEAD_LETTER_EXCHANGE_TAG, DEAD_LETTER_KEY_TAG, LIMIT_TAG)
 
 
 def subscription_tag(exchange: str) -> str:
@@ -33,6 +49,20 @@ def tag_value(name: str) -> str:
     """Keep a name in a tag as far as its characters go; it is there to be read by people."""
     readable = "".join(c if c.isascii() and (c.isalnum() or c in _TAG_CHARACTERS) else "_" for c in name)
     return readable if len(readable) <= quotas.MAX_TAG_VALUE else digest(name)
+
+
+def dead_letter_tags(policy: DeadLetterPolicy) -> dict[str, str]:
+    """Give the tags that keep what is declared about dead letters, for consumers that declare nothing.
+
+    None where a name is too long for a tag: half of it would lead dead letters astray.
+    """
+    kept = {
+        DEAD_LETTER_EXCHANGE_TAG: None if policy.exchange is None else escape(policy.exchange),
+        DEAD_LETTER_KEY_TAG: None if policy.routing_key is None else escape(policy.routing_key),
+        LIMIT_TAG: None if policy.limit is None else str(policy.limit),
+    }
+    tags = {key: value for key, value in kept.items() if value is not None}
+    return tags if all(len(value) <= quotas.MAX_TAG_VALUE for value in tags.values()) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +107,34 @@ class QueueTags:
         return _number(self.tags.get(TTL_TAG))
 
     @property
+    def dead_letters(self) -> DeadLetterPolicy:
+        """What the queue was declared to do with dead letters."""
+        limit = _number(self.tags.get(LIMIT_TAG))
+        try:
+            return DeadLetterPolicy(
+                exchange=_name(self.tags.get(DEAD_LETTER_EXCHANGE_TAG)),
+                routing_key=_name(self.tags.get(DEAD_LETTER_KEY_TAG)),
+                limit=limit or None,
+            )
+        except ValueError:
+            return NO_DEAD_LETTERS
+
+    @property
     def full(self) -> bool:
         """Whether there is no room for another binding's tag."""
         return len(self.tags) >= MAX_OUR_TAGS
 
 
+def dead_letter_difference(declared: DeadLetterPolicy, found: QueueTags) -> str | None:
+    """Say how a queue's tags differ from what is declared about dead letters; None: they do not."""
+    wanted = dead_letter_tags(declared)
+    there = {key: found.tags[key] for key in _DEAD_LETTER_TAGS if key in found.tags}
+    return None if there == wanted else f"its dead-letter tags are {there or 'none'}, declared are {wanted or 'none'}"
+
+
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
+
+
+def _name(tag: str | None) -> str | None:
+    return None if tag is None else unescape(tag)

@@ -44,10 +44,12 @@ class Site:
             for name in ("sqs", "sns")
         }
 
-    def worker(self, name: str = "w1", pool: str = "prefork", *arguments: str, **environment: str) -> Worker:
+    def worker(
+        self, name: str = "w1", pool: str = "prefork", *arguments: str, app: str = "app", **environment: str
+    ) -> Worker:
         """Make a worker of this site."""
         return Worker(
-            "app",
+            app,
             name=name,
             pool=pool,
             folder=self.folder,
@@ -56,9 +58,9 @@ class Site:
             arguments=arguments,
         )
 
-    def ask(self, expression: str, timeout: float = 60) -> Any:
+    def ask(self, expression: str, timeout: float = 60, app: str = "app") -> Any:
         """Evaluate an expression over the app in a client process of its own, and return it by way of JSON."""
-        code = f"import json, sys, time; from app import *; print(json.dumps({expression}))"
+        code = f"import json, sys, time; from {app} import *; print(json.dumps({expression}))"
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=HERE,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from kombu import Connection, Queue
 
 from kombu_sns_sqs import option_reading
 from kombu_sns_sqs.local import LocalService
@@ -52,7 +53,8 @@ def run(example: str, *arguments: str, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("example", "place"), [("tasks.py", 0), ("broadcast.py", 1), ("batches.py", 2), ("plain_kombu.py", 3)]
+    ("example", "place"),
+    [("tasks.py", 0), ("broadcast.py", 1), ("batches.py", 2), ("plain_kombu.py", 3), ("dead_letters.py", 4)],
 )
 def test_the_readme_shows_the_example(example: str, place: int) -> None:
     """The code block is, to the letter, the marked part of the file."""
@@ -97,6 +99,17 @@ def test_the_broadcast_example_reaches_both_workers(environment: dict[str, str],
         run("broadcast.py", environment=environment)
         one.wait_for("cache reloaded by one@")
         two.wait_for("cache reloaded by two@")
+
+
+@pytest.mark.acceptance
+def test_the_example_of_dead_letters_makes_one(environment: dict[str, str], tmp_path: Path) -> None:
+    """The order that does not exist is in the queue of dead letters, with the reason."""
+    with Worker("dead_letters", folder=tmp_path, cwd=EXAMPLES, environment=environment) as worker:
+        run("dead_letters.py", environment=environment)
+        worker.wait_for("reject requeue=False")
+    with Connection(environment["BROKER_URL"], transport_options={"region": "us-east-1"}) as connection:
+        letter = Queue("orders-dead", no_declare=True)(connection).get(no_ack=True)
+        assert letter.headers["x-first-death-reason"] == "rejected"
 
 
 def test_the_kombu_example_routes_between_three_processes(environment: dict[str, str]) -> None:

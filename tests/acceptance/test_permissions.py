@@ -30,7 +30,12 @@ HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "permissions.md").read_text()
 #: Requests that IAM does not ask about, or asks about under another name.
 FREE = {"GetCallerIdentity"}
-COVERED = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
+COVERED = {
+    "DeleteMessageBatch": "DeleteMessage",
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "SendMessageBatch": "SendMessage",
+    "PublishBatch": "Publish",
+}
 
 DECLARE = "celery = app.amqp.queues['celery'](app.connection_for_write().default_channel); celery.declare()"
 
@@ -121,6 +126,21 @@ def test_a_worker_that_finds_everything_in_place_needs_no_more(roles: Roles) -> 
         Worker("app", folder=roles.folder, cwd=HERE, environment=environment),
     ):
         assert roles.run(granted("Caller"), "print(add.delay(2, 3).get(timeout=30))") == "5"
+
+
+def test_dead_letters_need_no_more(roles: Roles) -> None:
+    """A worker that makes the queue for them, a producer that declares as much, and whoever reads them."""
+    with (
+        roles.allowing(granted("Worker")) as environment,
+        Worker(
+            "failing_app", folder=roles.folder, cwd=HERE, environment=environment, arguments=("-Q", "refusing")
+        ) as worker,
+    ):
+        refuse = "import failing_app; failing_app.refuse.apply_async(queue='refusing')"
+        roles.run(granted("Producer"), refuse)
+        worker.wait_for("reject requeue=False")
+        letter = "import failing_app; print(failing_app.letter('bad')['reason'])"
+        assert roles.run(granted("Worker"), letter) == "rejected"
 
 
 def test_a_producer_that_assumes_needs_three_permissions(roles: Roles) -> None:

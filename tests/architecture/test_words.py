@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "kombu_sns_sqs"
 FILES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "celery_integration").rglob("*.py")])
 
-#: Limits that cannot be taken for any other number.
-LIMITS = {value for value in vars(quotas).values() if isinstance(value, int) and value > 300}
+#: Limits that cannot be taken for any other number; a thousand can.
+LIMITS = {value for value in vars(quotas).values() if isinstance(value, int) and value > 300} - {1000}
 #: Numbers that look like a limit of SQS or SNS and are another matter.
 NO_QUOTA = {
     ("aws/credentials.py", 900): "how long before their end botocore begins to renew credentials",

@@ -169,6 +169,7 @@ def test_a_message_tells_where_it_came_from() -> None:
         "sqs_message_id": "m",
         "sqs_queue": "u0",
         "receive_count": 1,
+        "ApproximateReceiveCount": 1,
         "consumer_tag": "c",
         "priority": 3,
     }

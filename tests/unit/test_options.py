@@ -40,6 +40,7 @@ def test_defaults_are_valid_and_hashable() -> None:
         ({"predefined_queues": ["q"]}, "maps a name"),
         ({"predefined_queues": {"q": {}}}, "needs 'url'"),
         ({"predefined_queues": {"q": {"url": "u", "regoin": "x"}}}, "did you mean 'region'"),
+        ({"predefined_queues": {"q": {"url": "u", "visibility_timeout": 1}}}, r"\['visibility_timeout'\] is 1"),
         ({"access_key_id": "AKID"}, "without a secret access key"),
         ({"session_token": "t"}, "without access_key_id"),
         ({"sts_token_timeout": 60}, "900 to 43200"),

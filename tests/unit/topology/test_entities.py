@@ -94,6 +94,19 @@ def test_sqs_keeps_messages_as_long_as_they_live_or_longer(ttl_ms: int) -> None:
     assert seconds * 1000 >= min(ttl_ms, quotas.MAX_RETENTION_SECONDS * 1000)
 
 
+def test_sqs_keeps_what_is_to_be_a_dead_letter_as_long_as_it_can() -> None:
+    """What it deletes of its own accord is dead-lettered by nobody."""
+    assert read(x_message_ttl=1000, x_dead_letter_exchange="dead").retention_seconds == quotas.MAX_RETENTION_SECONDS
+    assert read(x_dead_letter_exchange="dead").retention_seconds is None
+
+
+@pytest.mark.parametrize("seconds", [1, 43_201, "60", True])
+def test_a_lease_sqs_would_not_give_is_refused(seconds: Any) -> None:
+    """From 2 to 43,200 seconds."""
+    with pytest.raises(NotEquivalent, match="x-visibility-timeout"):
+        read(x_visibility_timeout=seconds)
+
+
 @given(max_priority=st.integers(0, 255), priority=st.integers(0, 255))
 def test_every_priority_has_a_level(max_priority: int, priority: int) -> None:
     """Those above the queue's highest count as the highest, as in RabbitMQ."""

@@ -1,0 +1,37 @@
+"""What a reject does: the message comes back, at once or after its back-off, or becomes a dead letter."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.settling.dead_letters import DeadLetters
+from kombu_sns_sqs.settling.settlers import Settlers
+from kombu_sns_sqs.wire.deaths import Reason
+
+logger = logging.getLogger(__name__)
+
+
+class Rejections:
+    """Carries out ``basic.reject`` for all connections of one process. Safe for threads."""
+
+    def __init__(self, *, settler: Settlers, dead_letters: DeadLetters, options: Options) -> None:
+        self._settler = settler
+        self._dead_letters = dead_letters
+        self._options = options
+
+    def reject(self, delivery: Delivery, *, requeue: bool) -> None:
+        """Give a message back, or bury it."""
+        retries = self._options.retries_of(delivery.queue)
+        if requeue or retries.instead_of_rejecting(delivery):
+            try:
+                delay = retries.delay(delivery, random.random)
+            except Exception:
+                # The user's function; an ack or a reject is no place to learn of its faults.
+                logger.exception("backoff_policy failed for queue %r: the message comes back at once", delivery.queue)
+                delay = 0
+            self._settler.release(delivery, delay=delay)
+        else:
+            self._dead_letters.bury(delivery, Reason.REJECTED)

@@ -1,0 +1,87 @@
+"""How long a message is held at a time is a queue's own affair, where it wants to be asked."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection, Queue
+
+from tests.faults.conftest import drain_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.relay import Answer, Relay, Request
+
+    Connect = Callable[..., Connection]
+
+
+class Watched:
+    """Lets all requests through and notes the visibility timeouts they ask for, by the end of the queue's name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, set[int]] = defaultdict(set)
+
+    def apply(self, request: Request, relay: Relay) -> Answer | None:
+        """Note and forward."""
+        asked = json.loads(request.body)
+        for row in asked.get("Entries", [asked]):
+            self.seconds[asked["QueueUrl"].rpartition("-")[2]].add(row["VisibilityTimeout"])
+        return relay.forward(request)
+
+
+@pytest.mark.parametrize("said", ["argument", "predefined"])
+def test_a_queue_has_the_lease_it_asks_for(connect: Connect, relay: Relay, said: str) -> None:
+    """In what is received and in what is renewed; the other queue has the usual one."""
+    before = connect()
+    Queue("own")(before).declare()
+    url = before.default_channel.connection.services.directory.queue("own").url
+    options: dict[str, Any] = {}
+    arguments = {"x-visibility-timeout": 2}
+    if said == "predefined":
+        options, arguments = {"predefined_queues": {"own": {"url": url, "visibility_timeout": 2}}}, {}
+    connection = connect(visibility_timeout=4, **options)
+    received, renewed = Watched(), Watched()
+    relay.fault("ReceiveMessage", received)
+    relay.fault("ChangeMessageVisibilityBatch", renewed)
+    queues = [Queue("own", queue_arguments=arguments)(connection), Queue("usual")(connection)]
+    messages: list[Any] = []
+    for queue in queues:
+        queue.declare()
+        connection.Producer().publish("hello", routing_key=queue.name)
+    with connection.Consumer(queues, on_message=messages.append, auto_declare=False):
+        drain_until(connection, lambda: len(messages) == 2)
+        drain_until(connection, lambda: renewed.seconds.keys() == {"own", "usual"})
+        for message in messages:
+            message.ack()
+    assert received.seconds == {"own": {2}, "usual": {4}}
+    assert renewed.seconds == {"own": {2}, "usual": {4}}
+
+
+def test_a_get_has_the_lease_of_its_queue(connect: Connect, relay: Relay) -> None:
+    """Not that of the others."""
+    connection, received = connect(), Watched()
+    relay.fault("ReceiveMessage", received)
+    queue = Queue("own", queue_arguments={"x-visibility-timeout": 7})(connection)
+    queue.declare()
+    assert queue.get() is None
+    assert received.seconds == {"own": {7}}
+
+
+def test_acks_of_all_leases_are_carried_out_by_the_close(connect: Connect, relay: Relay) -> None:
+    """Whichever thread settles them."""
+    connection = connect(ack_delay=2)
+    queues = [Queue("own", queue_arguments={"x-visibility-timeout": 9})(connection), Queue("usual")(connection)]
+    for queue in queues:
+        queue.declare()
+        connection.Producer().publish("hello", routing_key=queue.name)
+    messages: list[Any] = []
+    with connection.Consumer(queues, on_message=messages.append, auto_declare=False):
+        drain_until(connection, lambda: len(messages) == 2)
+    for message in messages:
+        message.ack()
+    connection.release()
+    assert relay.calls["DeleteMessageBatch"] == 2
