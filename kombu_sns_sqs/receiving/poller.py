@@ -2,7 +2,7 @@
 
 A poller ends by being stopped and by nothing else. Whatever a poll comes back with, the next one follows; after a
 failure it follows later, with the back-off growing, and the log says so once. The number of polls in flight doubles
-while answers are full and falls to one when they are empty.
+while answers are full, halves when they are not, and falls to one when they are empty.
 
 A queue with priorities is several SQS queues. Before anything is delivered each level has been asked once without
 waiting, and nothing is handed over while a higher level is being asked so: highest first among what has been received.
@@ -175,7 +175,9 @@ class Poller:
     def _wanted(level: _Level, *, asked: int, got: int) -> int:
         if got == quotas.MAX_RECEIVE_MESSAGES:
             return min(level.want * 2, _MAX_POLLS)
-        return 1 if got < asked else level.want
+        if got == asked:
+            return level.want
+        return max(1, level.want // 2) if got else 1
 
     def _failed(self, level: _Level, failure: Failure, now: float) -> None:
         if self.stopped:

@@ -14,8 +14,10 @@ from typing import Final
 
 from kombu_sns_sqs import quotas
 
-#: Seconds for which a few free slots wait for more.
-GATHER: Final = 0.05
+#: Seconds for which a few free slots wait for more: at most, and for each slot of the window. A larger window has more
+#: to work on meanwhile; in one no larger than the pool a process is idle for as long.
+GATHER_AT_MOST: Final = 0.05
+GATHER_PER_SLOT: Final = 0.001
 
 
 class Window:
@@ -63,6 +65,10 @@ class Window:
         return min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
 
     @property
+    def _gather(self) -> float:
+        return min(GATHER_AT_MOST, self.limit * GATHER_PER_SLOT)
+
+    @property
     def settled_quietly(self) -> bool:
         """Whether a slot that has just come free changes nothing: nothing waits for it, and others are waited for."""
         return not self.buffered and self._few_since is not None and 0 < self._free < self._enough
@@ -80,7 +86,7 @@ class Window:
         if free < self._enough:
             if self._few_since is None:
                 self._few_since = now
-            if now < self._few_since + GATHER:
+            if now < self._few_since + self._gather:
                 return 0
         self._few_since = None
         return min(free, quotas.MAX_RECEIVE_MESSAGES)
@@ -88,4 +94,4 @@ class Window:
     @property
     def next_grant(self) -> float | None:
         """When the few slots that are free have waited long enough, on the monotonic clock; None: none wait."""
-        return None if self._few_since is None else self._few_since + GATHER
+        return None if self._few_since is None else self._few_since + self._gather

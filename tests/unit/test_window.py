@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.receiving.window import GATHER, Window
+from kombu_sns_sqs.receiving.window import GATHER_AT_MOST, Window
 
 STEPS = st.lists(st.tuples(st.sampled_from(["poll", "answer", "deliver", "ack"]), st.integers(0, 4)), max_size=120)
 
@@ -54,10 +54,10 @@ def test_a_few_free_slots_wait_a_moment_for_more() -> None:
     window = Window(cap=1000, prefetch_count=100)
     window.in_hand = 95
     assert window.grant(polling=False, now=7.0) == 0
-    assert window.next_grant == 7.0 + GATHER
+    assert window.next_grant == 7.0 + GATHER_AT_MOST
     window.in_hand = 93
-    assert window.grant(polling=False, now=7.0 + GATHER / 2) == 0
-    assert window.grant(polling=False, now=7.0 + GATHER) == 7
+    assert window.grant(polling=False, now=7.0 + GATHER_AT_MOST / 2) == 0
+    assert window.grant(polling=False, now=7.0 + GATHER_AT_MOST) == 7
     assert window.next_grant is None
 
 
@@ -71,3 +71,11 @@ def test_enough_free_slots_wait_for_nothing() -> None:
     assert window.grant(polling=False, now=0.0) == 2
     window = Window(cap=1000, prefetch_count=1)
     assert window.grant(polling=False, now=0.0) == 1
+
+
+def test_a_small_window_waits_less() -> None:
+    """Its messages may all be running, and a process of the pool idle."""
+    window = Window(cap=1000, prefetch_count=10)
+    window.in_hand = 9
+    assert window.grant(polling=False, now=7.0) == 0
+    assert window.grant(polling=False, now=7.011) == 1
