@@ -13,7 +13,6 @@ from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.topology.entities import MAX_LEVELS, Lifetime, Queue, QueueDeclaration
 
-
 #: As kombu and Celery make them; fixed, for the names of tests must not change from process to process.
 UUID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
 HEX = UUID.replace("-", "")
