@@ -20,7 +20,7 @@ from benchmarks.latency import Latency
 from benchmarks.memory import Memory
 from benchmarks.plot import draw
 from benchmarks.publish import Publish
-from benchmarks.report import about, show
+from benchmarks.report import about, conclude, show
 from benchmarks.scaling import Scaling
 from benchmarks.servers import SERVICES
 from benchmarks.sizes import FULL, QUICK
@@ -61,11 +61,14 @@ def main(
     if memory_messages is not None:
         sizes = dataclasses.replace(sizes, memory=memory_messages)
     chosen = [CONTENDERS[name] for name in contenders or CONTENDERS]
+    results: list[Result] = []
     try:
         with Testbed(contenders=chosen, service=service, rtt=rtt_ms / 1000, sizes=sizes) as testbed:
             with console.status("starting") as status:
-                results = [BENCHMARKS[name].run(testbed, status.update) for name in only or BENCHMARKS]
-            show(results, testbed, console)
+                for name in only or BENCHMARKS:
+                    results.append(BENCHMARKS[name].run(testbed, status.update))
+                    show(results[-1], testbed, console)
+            conclude(results, testbed, console)
             if json_path is not None:
                 json_path.write_text(json.dumps(_record(results, testbed), indent=1) + "\n")
             if svg_path is not None:

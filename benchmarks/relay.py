@@ -1,13 +1,15 @@
 """The relay: a process between every contender and its broker, which adds a round trip and counts.
 
 ``python -m benchmarks.relay`` is told what to do by JSON lines on its standard input, answers each with one on its
-standard output, and ends with its input. Each way takes half of the round trip. It is a delay, not a limit of the rate:
+standard output, and ends with its input. Each way takes half of the round trip, to the
+millisecond. It is a delay, not a limit of the rate:
 what arrives later leaves later, as much as can be read at once is passed on at once. TCP's own handshake is not
 delayed, so a connection costs less here than over a real distance, for everybody.
 """
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import json
@@ -34,7 +36,7 @@ class Listener:
         self.upstream = upstream
         self.aws = aws
         self.traffic = Traffic()
-        self.one_way = 0.0
+        self.up = self.down = 0.0
 
     async def open(self) -> int:
         """Listen on a free port of 127.0.0.1 and return it."""
@@ -47,7 +49,7 @@ class Listener:
         self.traffic.__init__()  # type: ignore[misc]
 
 
-class End(asyncio.Protocol):
+class End(asyncio.Protocol, abc.ABC):
     """One end of a relayed connection: writes what its peer reads, one way later."""
 
     peer: End
@@ -59,6 +61,11 @@ class End(asyncio.Protocol):
         self._late: deque[tuple[float, bytes | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    @abc.abstractmethod
+    def _delay(self) -> float:
+        """Seconds on the way to this end."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send what has come for it meanwhile."""
         self._transport = transport  # type: ignore[assignment]
@@ -66,7 +73,7 @@ class End(asyncio.Protocol):
 
     def pass_on(self, data: bytes | None) -> None:
         """Send these bytes one way later; None closes the connection then."""
-        delay = self._listener.one_way
+        delay = self._delay
         if not delay and not self._late and self._transport is not None:
             self._send(data)
             return
@@ -111,6 +118,10 @@ class End(asyncio.Protocol):
 class ClientEnd(End):
     """The end a client has connected to."""
 
+    @property
+    def _delay(self) -> float:
+        return self._listener.down
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connect to the broker."""
         super().connection_made(transport)
@@ -144,6 +155,10 @@ class BrokerEnd(End):
         super().__init__(listener)
         self.peer = client
 
+    @property
+    def _delay(self) -> float:
+        return self._listener.up
+
     def data_received(self, data: bytes) -> None:
         """Hand over what the broker says."""
         self.peer.answered(data)
@@ -165,7 +180,9 @@ class Control:
                 return {"port": opened}
             case {"do": "delay", "rtt": seconds}:
                 for listener in self._listeners.values():
-                    listener.one_way = seconds / 2
+                    # Timers count in whole milliseconds: two halves of an odd number would both be rounded up.
+                    listener.up = int(seconds * 500) / 1000
+                    listener.down = seconds - listener.up
                 return {}
             case {"do": "reset", "port": port}:
                 self._listeners[port].reset()

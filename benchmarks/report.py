@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from benchmarks.testbed import Testbed
 
 
-def show(results: Sequence[Result], testbed: Testbed, console: Console) -> None:
-    """Print all tables, then the marks, then what one has to know about the run."""
-    for result in results:
-        console.print(_table(result, testbed.contenders))
-        for failure in result.failures:
-            console.print(f"[red]failed:[/] {failure}", highlight=False)
+def show(result: Result, testbed: Testbed, console: Console) -> None:
+    """Print the figures of one benchmark."""
+    console.print(_table(result, testbed.contenders))
+    for failure in result.failures:
+        console.print(f"failed: {failure}", style="red", highlight=False, markup=False)
+
+
+def conclude(results: Sequence[Result], testbed: Testbed, console: Console) -> None:
+    """Print the marks, and what one has to know about the run."""
     if any(result.marks for result in results):
         console.print(_marks(results))
     for line in about(testbed):
@@ -31,11 +34,10 @@ def show(results: Sequence[Result], testbed: Testbed, console: Console) -> None:
 def about(testbed: Testbed) -> list[str]:
     """What one has to know about the run."""
     lines = [f"{one.name}: {one.note}" for one in testbed.contenders]
-    if testbed.capacity is not None:
-        lines.append(
-            f"the relay: {testbed.capacity.requests:,.0f} requests/s with a core for itself; a round trip of"
-            f" {testbed.rtt * 1000:g} ms takes {testbed.capacity.rtt * 1000:.1f} ms"
-        )
+    lines.append(
+        f"the relay: {testbed.capacity.requests:,.0f} requests/s with a core for itself; a round trip of"
+        f" {testbed.rtt * 1000:g} ms takes {testbed.capacity.rtt * 1000:.1f} ms"
+    )
     busiest = ", ".join(f"{name} {busy:.0%}" for name, busy in testbed.busiest.items())
     lines.append(f"busiest, of one core: {busiest or 'no phase took a second'}; AWS is played by {testbed.service}")
     return [*lines, *testbed.notes]
@@ -57,16 +59,15 @@ def _table(result: Result, contenders: Sequence[Contender]) -> Table:
     table.add_column("what")
     for name in names:
         table.add_column(name, justify="right", style="bold" if name == "sns-sqs" else "")
-    rows: dict[tuple[str, str, str], dict[str, Figure]] = {}
+    sections: dict[str, dict[tuple[str, str], dict[str, Figure]]] = {}
     for figure in result.figures:
-        rows.setdefault((figure.condition, figure.name, figure.unit), {})[figure.contender] = figure
-    last = None
-    for (condition, what, unit), row in rows.items():
-        if last is not None and condition != last:
-            table.add_section()
-        cells = [number(row[name].value) if name in row else "" for name in names]
-        table.add_row(condition if condition != last else "", f"{what}, {unit}" if unit else what, *cells)
-        last = condition
+        rows = sections.setdefault(figure.condition, {})
+        rows.setdefault((figure.name, figure.unit), {})[figure.contender] = figure
+    for condition, rows in sections.items():
+        table.add_section()
+        for index, ((what, unit), row) in enumerate(rows.items()):
+            cells = [number(row[name].value) if name in row else "" for name in names]
+            table.add_row(condition if index == 0 else "", f"{what}, {unit}" if unit else what, *cells)
     return table
 
 

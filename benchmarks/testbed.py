@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.processes import Program, cpu_seconds, descendants
-from benchmarks.relaying import Capacity, Relay
+from benchmarks.relaying import Relay
 from benchmarks.servers import SERVERS, SERVICES
 from benchmarks.traffic import Traffic
 from benchmarks.worker import Worker
@@ -73,7 +73,6 @@ class Testbed:
         #: What the reader of the results has to know.
         self.notes: list[str] = []
         self.contenders = tuple(contenders)
-        self.capacity: Capacity | None = None
         #: The busiest the relay and each broker have been in a phase that took over a second.
         self.busiest: dict[str, float] = {}
         self._names = count(1)
@@ -102,14 +101,19 @@ class Testbed:
             secret=getattr(server, "secret_key", ""),
         )
 
+    @property
+    def trip(self) -> float:
+        """Seconds a round trip takes as measured, 0 where none was asked for."""
+        return self.capacity.rtt if self.rtt else 0.0
+
     def new_name(self, stem: str) -> str:
         """A name no queue or exchange has had in this run."""
         return f"{stem}-{os.getpid()}-{next(self._names)}"
 
     @contextlib.contextmanager
     def round_trip(self, rtt: float) -> Iterator[None]:
-        """Let a round trip take this many seconds inside the block, and none outside it."""
-        self._relay.delay(max(0.0, rtt - self._late) if rtt else 0.0)
+        """Inside the block let a round trip take what this run is about, or nothing for 0; outside it none is added."""
+        self._relay.delay(self.capacity.asked if rtt else 0.0)
         try:
             yield
         finally:
@@ -188,7 +192,7 @@ class Testbed:
     def _open(self) -> None:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-", dir=_scratch())))
         self._relay = self._stack.enter_context(Relay())
-        self._calibrate()
+        self.capacity = self._relay.measure(self.rtt, _SAMPLE)
         for name in dict.fromkeys(contender.server for contender in self.contenders):
             self._start(name)
         self.contenders = tuple(one for one in self.contenders if one.server in self._servers)
@@ -196,11 +200,6 @@ class Testbed:
             server = self._servers[contender.server]
             self._ports[contender.name] = self._relay.listen(server.port, aws=contender.aws)
         self._relay.delay(0.0)
-
-    def _calibrate(self) -> None:
-        # Timers are late by up to a millisecond each way: what they are late by is taken off what is asked of them.
-        self._late = self._relay.measure(self.rtt, _SAMPLE).rtt - self.rtt if self.rtt else 0.0
-        self.capacity = self._relay.measure(max(0.0, self.rtt - self._late), _SAMPLE)
 
     def _start(self, name: str) -> None:
         server = SERVICES[self.service]() if name == "aws" else SERVERS[name]()

@@ -77,10 +77,13 @@ def main(settings: dict[str, Any]) -> None:
     taking = Taking(settings)
     with Connection(broker["url"], transport_options=broker["options"]) as connection:
         connection.register_with_event_loop(hub)
-        channel = connection.channel()
-        channel.basic_qos(0, settings.get("window", 100), False)
+        shared = connection.channel()
+        exchange = settings.get("exchange")
         for name in settings["queues"]:
-            queue = _queue(name, settings.get("exchange"))
+            queue = direct_queue(name) if exchange is None else Queue(name, Exchange(exchange, type="fanout"))
+            # On Redis a channel hears a fanout exchange once, however many of its queues are bound to it.
+            channel = shared if exchange is None else connection.channel()
+            channel.basic_qos(0, settings.get("window", 100), False)
             # One for each queue: a message of a fanout does not say which queue it has come through.
             Consumer(channel, [queue], callbacks=[partial(taking.take, name)]).consume()
         _say({"ready": True})
@@ -88,10 +91,6 @@ def main(settings: dict[str, Any]) -> None:
         while not taking.enough:
             next(loop)
         _say(taking.summary())
-
-
-def _queue(name: str, exchange: str | None) -> Queue:
-    return direct_queue(name) if exchange is None else Queue(name, Exchange(exchange, type="fanout"))
 
 
 def direct_queue(name: str) -> Queue:
