@@ -93,6 +93,7 @@ REDIS: Final = Contender(
     name="redis",
     server="redis",
     template="redis://127.0.0.1:{port}/0",
+    share=0.1,
     note="kombu's redis, with its defaults",
 )
 RABBITMQ: Final = Contender(

@@ -41,6 +41,9 @@ def publish(
 ) -> None:
     """Publish to each queue, or once to the exchange."""
     target: Any = Exchange(exchange, type="fanout") if exchange else ""
+    if exchange:
+        # Kombu's redis routes by what this process has declared; it costs once.
+        producer.maybe_declare(target)
     if declare:
         for queue in queues:
             direct_queue(queue)(producer.channel).declare()
