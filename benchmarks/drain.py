@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.benchmark import Benchmark, at
 from benchmarks.draining import drain
 from benchmarks.result import Figures, Mark, marks_of
+from benchmarks.traffic import DATA_PLANE
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Contender
@@ -31,6 +32,9 @@ class Drain(Benchmark):
             figures.add(contender.name, at(rtt), "main process CPU", drained.cpu_a_task, "µs/task")
             if contender.aws:
                 figures.add(contender.name, at(rtt), "API calls", drained.calls_a_task, "/task")
+                for action in sorted(DATA_PLANE & drained.traffic.calls.keys()):
+                    calls = drained.traffic.calls[action] / tasks
+                    figures.add(contender.name, at(rtt), f"API calls, {action}", calls, "/task")
 
     def marks(self, figures: Figures, testbed: Testbed) -> tuple[Mark, ...]:
         """Held against RabbitMQ, and against the best of `sqs://`."""
