@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from benchmarks.result import Figure, Result
 
-_WIDTH: Final = 760
-_LABELS: Final = 110
-_VALUES: Final = 90
+_WIDTH: Final = 480
+_LABELS: Final = 80
+_VALUES: Final = 70
+_MARGIN: Final = 24
+_COLUMNS: Final = 2
 _BAR: Final = 18
 _GAP: Final = 6
 _HEAD: Final = 34
@@ -31,6 +33,8 @@ _COLOURS: Final = {
     "rabbitmq": "#1c7ed6",
 }
 _CURVES: Final = 170
+#: How far apart two lines of text have to be.
+_LINE: Final = 14
 _STYLE: Final = (
     "text{font:12px system-ui,sans-serif;fill:#495057}.t{font-weight:600;font-size:13px}.v{font-variant-numeric:"
     "tabular-nums}@media(prefers-color-scheme:dark){text{fill:#ced4da}}"
@@ -57,12 +61,15 @@ class Panel:
 def draw(results: Sequence[Result]) -> str:
     """Draw all that is worth a look."""
     panels = [panel for result in results for panel in _panels(result)]
-    parts, y = [], 10
+    parts, heights = [], [_MARGIN] * _COLUMNS
     for panel in panels:
-        parts.append(f'<g transform="translate(0 {y})">{panel.svg}</g>')
-        y += panel.height
+        column = heights.index(min(heights))
+        x, y = _MARGIN + column * (_WIDTH + _MARGIN), heights[column]
+        parts.append(f'<g transform="translate({x} {y})">{panel.svg}</g>')
+        heights[column] += panel.height
+    width, height = _MARGIN + _COLUMNS * (_WIDTH + _MARGIN), max(heights) + _MARGIN
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 10}" width="{_WIDTH}" height="{y + 10}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         f"<style>{_STYLE}</style>{''.join(parts)}</svg>\n"
     )
 
@@ -107,21 +114,32 @@ def _growth(result: Result) -> list[Panel]:
 
 def _curves(title: str, curves: dict[str, list[tuple[float, float]]]) -> Panel:
     points = [point for curve in curves.values() for point in curve]
-    left, right, top, bottom = _LABELS, _WIDTH - _VALUES - 60, _HEAD, _HEAD + _CURVES - 40
+    left, right, top, bottom = _LABELS, _WIDTH - _VALUES - 50, _HEAD, _HEAD + _CURVES - 40
     across = _Scale([x for x, _ in points], left, right)
-    down = _Scale([y for _, y in points], bottom, top)
+    down = _Scale(_decades([y for _, y in points]), bottom, top)
     parts = [_text(0, 14, title, kind="t")]
     parts.append(f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="#adb5bd"/>')
     parts += [_text(across(x), bottom + 16, f"{x:,.0f}", anchor="middle") for x in sorted({x for x, _ in points})]
-    parts += [_text(left - 8, down(y) + 4, number(y), anchor="end") for y in {min(y for _, y in points), down.high}]
+    parts += [_text(left - 8, down(y) + 4, number(y), anchor="end") for y in _decades([y for _, y in points])]
     for name, curve in curves.items():
         colour = _COLOURS.get(name, "#495057")
         path = "L".join(f"{across(x):.1f} {down(y):.1f}" for x, y in curve)
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="3" fill="{colour}"/>' for x, y in curve]
-        x, y = curve[-1]
-        parts.append(_text(across(x) + 8, down(y) + 4, f"{name} {number(y)}", kind="v"))
+    ends = {name: (across(curve[-1][0]), down(curve[-1][1])) for name, curve in curves.items()}
+    lowest = 0.0
+    for name in sorted(ends, key=lambda one: ends[one][1]):
+        x, y = ends[name]
+        lowest = max(y, lowest + _LINE)
+        parts.append(_text(x + 8, lowest + 4, f"{name} {number(curves[name][-1][1])}", kind="v"))
     return Panel(_HEAD + _CURVES, "".join(parts))
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """The powers of ten around and between these numbers: an axis from one to the next makes nothing look steep."""
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
+    return [10.0**power for power in range(low, max(high, low + 1) + 1)]
 
 
 class _Scale:
