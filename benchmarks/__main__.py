@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from benchmarks.calls import Calls
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, OURS, RABBITMQ
 from benchmarks.drain import Drain
 from benchmarks.instructions import Instructions
 from benchmarks.latency import Latency
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 BENCHMARKS = {one.name: one for one in (Drain(), Publish(), Calls(), Instructions(), Latency(), Memory(), Scaling())}
 
 
+#: Enough to see that it works.
+_QUICK = (OURS.name, RABBITMQ.name)
+
+
 @click.command(context_settings={"show_default": True})
 @click.option("--rtt-ms", default=15.0, type=click.FloatRange(min=0), help="Round trip to every broker, in ms.")
 @click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="These benchmarks alone (repeatable).")
 @click.option("--contenders", multiple=True, type=click.Choice(list(CONTENDERS)), help="These alone (repeatable).")
-@click.option("--quick", is_flag=True, help="Small numbers: shows that it works, not how fast it is.")
+@click.option("--quick", is_flag=True, help="Small numbers, and two contenders unless named: does it work at all?")
 @click.option("--service", default="fauxqs", type=click.Choice(list(SERVICES)), help="What plays AWS.")
 @click.option("--memory-messages", default=None, type=click.IntRange(min=100), help="Messages of the memory benchmark.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write results there.")
@@ -60,7 +64,7 @@ def main(
     sizes = QUICK if quick else FULL
     if memory_messages is not None:
         sizes = dataclasses.replace(sizes, memory=memory_messages)
-    chosen = [CONTENDERS[name] for name in contenders or CONTENDERS]
+    chosen = [CONTENDERS[name] for name in contenders or (_QUICK if quick else CONTENDERS)]
     results: list[Result] = []
     try:
         with Testbed(contenders=chosen, service=service, rtt=rtt_ms / 1000, sizes=sizes) as testbed:

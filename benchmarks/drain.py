@@ -30,6 +30,7 @@ class Drain(Benchmark):
             figures.add(contender.name, at(rtt), "tasks", tasks, "")
             figures.add(contender.name, at(rtt), "rate", drained.rate, "tasks/s")
             figures.add(contender.name, at(rtt), "main process CPU", drained.cpu_a_task, "µs/task")
+            figures.add(contender.name, at(rtt), "CPU of broker and relay", drained.cpu_elsewhere, "µs/task")
             if contender.aws:
                 figures.add(contender.name, at(rtt), "API calls", drained.calls_a_task, "/task")
                 for action in sorted(DATA_PLANE & drained.traffic.calls.keys()):

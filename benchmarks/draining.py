@@ -27,12 +27,16 @@ class Drained:
         tasks: how many there were.
         seconds: from the first moment of consuming to the end of the last task.
         cpu: CPU seconds of the worker's main process in that time.
+        broker_cpu: CPU seconds of the broker's processes, the worker's start included.
+        relay_cpu: those of the relay.
         traffic: all that passed, the worker's start and the last acks included.
     """
 
     tasks: int
     seconds: float
     cpu: float
+    broker_cpu: float
+    relay_cpu: float
     traffic: Traffic
 
     @property
@@ -44,6 +48,11 @@ class Drained:
     def cpu_a_task(self) -> float:
         """Microseconds of the main process's CPU."""
         return self.cpu / self.tasks * 1e6
+
+    @property
+    def cpu_elsewhere(self) -> float:
+        """Microseconds of broker and relay: what the same machine had to do besides."""
+        return (self.broker_cpu + self.relay_cpu) / self.tasks * 1e6
 
     @property
     def calls_a_task(self) -> float:
@@ -64,7 +73,14 @@ def drain(
         worker.wait_until_done(tasks, timeout=PATIENCE)
         seconds, cpu = time.monotonic() - begun, worker.cpu - cpu_at_begin
         settle(testbed, contender)
-    return Drained(tasks=tasks, seconds=seconds, cpu=cpu, traffic=phase.traffic)
+    return Drained(
+        tasks=tasks,
+        seconds=seconds,
+        cpu=cpu,
+        broker_cpu=phase.server_cpu,
+        relay_cpu=phase.relay_cpu,
+        traffic=phase.traffic,
+    )
 
 
 def settle(testbed: Testbed, contender: Contender) -> None:

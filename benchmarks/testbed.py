@@ -43,14 +43,14 @@ class Phase:
     Attributes:
         traffic: what passed the contender's port of the relay.
         seconds: how long it took.
-        relay_busy: the part of a core the relay used.
-        server_busy: the part of a core the broker used.
+        relay_cpu: CPU seconds the relay used.
+        server_cpu: CPU seconds the broker used.
     """
 
     traffic: Traffic
     seconds: float = 0.0
-    relay_busy: float = 0.0
-    server_busy: float = 0.0
+    relay_cpu: float = 0.0
+    server_cpu: float = 0.0
 
 
 class Testbed:
@@ -130,11 +130,11 @@ class Testbed:
         yield phase
         phase.traffic, relay_now = self._relay.read(port)
         phase.seconds = time.monotonic() - begun
-        phase.relay_busy = (relay_now - relay_spent) / phase.seconds
-        phase.server_busy = (sum(map(cpu_seconds, pids)) - spent) / phase.seconds
+        phase.relay_cpu = relay_now - relay_spent
+        phase.server_cpu = sum(map(cpu_seconds, pids)) - spent
         if phase.seconds > 1:
-            for name, busy in (("relay", phase.relay_busy), (self._name_of(contender), phase.server_busy)):
-                self.busiest[name] = max(self.busiest.get(name, 0.0), busy)
+            for name, cpu in (("relay", phase.relay_cpu), (self._name_of(contender), phase.server_cpu)):
+                self.busiest[name] = max(self.busiest.get(name, 0.0), cpu / phase.seconds)
 
     def traffic(self, contender: Contender) -> Traffic:
         """What has passed for a contender since its last phase began."""

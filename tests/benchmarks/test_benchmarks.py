@@ -19,7 +19,7 @@ from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.contenders import OURS, RABBITMQ
 from benchmarks.relaying import Relay
 from benchmarks.servers import SERVICES
-from benchmarks.sizes import Sizes
+from benchmarks.sizes import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
     from benchmarks.testbed import Testbed
 
 pytestmark = [pytest.mark.acceptance]
-
-TINY = Sizes(
-    backlog=50,
-    publish=40,
-    publish_singly=10,
-    instructions=10,
-    idle_seconds=3,
-    idle_wait=1,
-    trials=2,
-    gap=0.2,
-    queues=3,
-    starving_backlog=50,
-    single_file=5,
-    memory=100,
-    scaling_messages=(20, 40),
-    scaling_queues=(1, 3),
-    scaling_tasks=20,
-)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +40,7 @@ def testbed() -> Iterator[Testbed]:
         if os.environ.get("CI_STRICT") == "1":
             pytest.fail(f"nothing can play AWS in a strict run: {missing}")
         pytest.skip(f"nothing can play AWS: {missing}")
-    with testbeds.Testbed(contenders=[OURS, RABBITMQ], service=usable[0], rtt=0.004, sizes=TINY) as testbed:
+    with testbeds.Testbed(contenders=[OURS, RABBITMQ], service=usable[0], rtt=0.004, sizes=QUICK) as testbed:
         yield testbed
 
 
