@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.contenders import OURS
@@ -54,7 +54,7 @@ class Calls(Benchmark):
         if wait is not None:
             # Shorter polls are scaled to the longest; that is true only where nothing else comes between two polls.
             contenders = [contender for contender in contenders if contender is OURS]
-        options = {} if wait is None else {"wait_time_seconds": wait}
+        options: dict[str, Any] = {} if wait is None else {"wait_time_seconds": wait}
         with testbed.round_trip(testbed.rtt), ExitStack() as stack:
             for contender in contenders:
                 queues = [testbed.new_name("idle") for _ in range(_IDLE_QUEUES)]
@@ -86,7 +86,7 @@ class Calls(Benchmark):
     def _fan_out(testbed: Testbed, contender: Contender, figures: Figures) -> None:
         exchange = testbed.new_name("fan")
         queues = [f"{exchange}-{number}" for number in range(_FANNED_OUT)]
-        settings = {"queues": queues, "exchange": exchange, "stamped": _FANNED_OUT}
+        settings: dict[str, Any] = {"queues": queues, "exchange": exchange, "stamped": _FANNED_OUT}
         with (
             testbed.program("consumer", contender, **settings) as consumer,
             testbed.program("publisher", contender) as publisher,

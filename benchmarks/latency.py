@@ -66,7 +66,7 @@ class Latency(Benchmark):
     def _idle(self, testbed: Testbed, contender: Contender, figures: Figures) -> None:
         queue = testbed.new_name("latency")
         trials = testbed.sizes.trials
-        settings = {"queues": [queue], "stamped": trials}
+        settings: dict[str, Any] = {"queues": [queue], "stamped": trials}
         with (
             testbed.program("consumer", contender, **settings) as consumer,
             testbed.program("publisher", contender) as publisher,
@@ -85,7 +85,11 @@ class Latency(Benchmark):
         exchange = testbed.new_name("broadcast")
         queues = [f"{exchange}-{number}" for number in range(testbed.sizes.queues)]
         rtts = sorted({testbed.rtt, 0.0})
-        settings = {"queues": queues, "exchange": exchange, "stamped": len(queues) * _ROUNDS * len(rtts)}
+        settings: dict[str, Any] = {
+            "queues": queues,
+            "exchange": exchange,
+            "stamped": len(queues) * _ROUNDS * len(rtts),
+        }
         with (
             testbed.program("consumer", contender, **settings) as consumer,
             testbed.program("publisher", contender) as publisher,
@@ -110,7 +114,7 @@ class Latency(Benchmark):
     def _spread(self, testbed: Testbed, contender: Contender, figures: Figures) -> None:
         stem = testbed.new_name("spread")
         queues = [f"{stem}-{number}" for number in range(testbed.sizes.queues)]
-        settings = {"queues": queues, "window": _WINDOW, "stamped": len(queues)}
+        settings: dict[str, Any] = {"queues": queues, "window": _WINDOW, "stamped": len(queues)}
         with (
             testbed.program("consumer", contender, **settings) as consumer,
             testbed.program("publisher", contender) as publisher,
@@ -129,7 +133,7 @@ class Latency(Benchmark):
         long, *short = (f"{stem}-{number}" for number in range(_SHORT_QUEUES + 1))
         backlog = contender.messages(testbed.sizes.starving_backlog)
         testbed.fill(contender, long, backlog)
-        settings = {"queues": [long, *short], "window": _WINDOW, "stamped": _ROUNDS * len(short)}
+        settings: dict[str, Any] = {"queues": [long, *short], "window": _WINDOW, "stamped": _ROUNDS * len(short)}
         with testbed.program("publisher", contender) as publisher:
             _publish(publisher, queues=short)
             with testbed.program("consumer", contender, **settings) as consumer, testbed.round_trip(testbed.rtt):

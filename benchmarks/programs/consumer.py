@@ -28,8 +28,8 @@ class Taking:
     """What has been taken so far, and whether that is enough."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._messages = settings.get("messages")
-        self._stamped = settings.get("stamped")
+        self._messages: int = settings.get("messages", 0)
+        self._stamped: int = settings.get("stamped", 0)
         self._skip = settings.get("skip", 0)
         self._gate = Gate(settings.get("gate"))
         self._open = ExitStack()
@@ -41,9 +41,7 @@ class Taking:
     @property
     def enough(self) -> bool:
         """Whether all that was asked for has come."""
-        if self._stamped is not None:
-            return len(self.stamps) >= self._stamped
-        return self.taken >= self._messages
+        return self.taken >= self._messages and len(self.stamps) >= self._stamped
 
     def take(self, queue: str, body: Any, message: Any) -> None:
         """Take one message from a queue: note it, acknowledge it."""
