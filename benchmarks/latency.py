@@ -67,10 +67,7 @@ class Latency(Benchmark):
         queue = testbed.new_name("latency")
         trials = testbed.sizes.trials
         settings: dict[str, Any] = {"queues": [queue], "stamped": trials}
-        with (
-            testbed.program("consumer", contender, **settings) as consumer,
-            testbed.program("publisher", contender) as publisher,
-        ):
+        with _pair(testbed, contender, **settings) as (consumer, publisher):
             consumer.hear(_LONG)
             _publish(publisher, queues=[queue])
             with testbed.round_trip(testbed.rtt):
@@ -90,10 +87,7 @@ class Latency(Benchmark):
             "exchange": exchange,
             "stamped": len(queues) * _ROUNDS * len(rtts),
         }
-        with (
-            testbed.program("consumer", contender, **settings) as consumer,
-            testbed.program("publisher", contender) as publisher,
-        ):
+        with _pair(testbed, contender, **settings) as (consumer, publisher):
             consumer.hear(_LONG)
             time.sleep(_SETTLED)
             _publish(publisher, exchange=exchange)
@@ -115,10 +109,7 @@ class Latency(Benchmark):
         stem = testbed.new_name("spread")
         queues = [f"{stem}-{number}" for number in range(testbed.sizes.queues)]
         settings: dict[str, Any] = {"queues": queues, "window": _WINDOW, "stamped": len(queues)}
-        with (
-            testbed.program("consumer", contender, **settings) as consumer,
-            testbed.program("publisher", contender) as publisher,
-        ):
+        with _pair(testbed, contender, **settings) as (consumer, publisher):
             consumer.hear(_LONG)
             _publish(publisher, queues=queues)
             time.sleep(_SETTLED)
