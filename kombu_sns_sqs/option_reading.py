@@ -229,7 +229,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "connect_timeout",
             "read_timeout",
         ),
-        _flag: ("filter_policies",),
+        _flag: ("eta_by_sqs", "filter_policies"),
         _settings: ("queue_tags", "queue_attributes", "client_config"),
     }.items()
     for name in names

@@ -22,10 +22,13 @@ from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
+from kombu_sns_sqs.topology.companions import Companions
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.exchanges import Exchanges
@@ -72,6 +75,7 @@ class Services:
             access=access,
             options=options,
         )
+        self.companions = Companions(control=self.control, directory=self.directory, options=options)
         self.provisioner = Provisioner(
             control=self.control,
             directory=self.directory,
@@ -79,17 +83,36 @@ class Services:
             maker=QueueMaker(control=self.control, directory=self.directory, options=options),
             binder=self.binder,
             access=access,
+            companions=self.companions,
             options=options,
         )
-        self.publisher = Publisher(
-            client=self.blocking, directory=self.directory, complete=self.provisioner.complete, options=options
-        )
+        self.publisher = self._publisher()
         self.settler = Settler(
             client=self.event_client, lease_seconds=options.visibility_timeout, ack_delay=options.ack_delay
         )
+        self.hopper = self._hopper()
         self.janitor = Janitor(provisioner=self.provisioner)
         self._last_polls: list[threading.Thread] = []
         self._verified = False
+
+    def _publisher(self) -> Publisher:
+        complete = self.provisioner.complete
+        return Publisher(
+            client=self.blocking,
+            directory=self.directory,
+            complete=complete,
+            postponing=Postponing(companions=self.companions, complete=complete, options=self.options),
+            options=self.options,
+        )
+
+    def _hopper(self) -> Hopper:
+        return Hopper(
+            client=self.event_client,
+            settler=self.settler,
+            companions=self.companions,
+            housekeeper=self.housekeeper,
+            options=self.options,
+        )
 
     def _tags(self, queue: Queue) -> QueueTags:
         return self.binder.tags(queue)
@@ -133,6 +156,7 @@ class Services:
         deadline = time.monotonic() + self.options.shutdown_timeout
         for thread in self._last_polls:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self.hopper.stop(self.options.shutdown_timeout)
         self.settler.stop(self.options.shutdown_timeout)
         self.janitor.close_process(self.options.shutdown_timeout)
         self.housekeeper.stop()

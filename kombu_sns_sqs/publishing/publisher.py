@@ -19,8 +19,9 @@ from kombu_sns_sqs.aws.client import Client
 from kombu_sns_sqs.aws.operation import Operation
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Kind, MessageTooLarge, NotFound, exception_for
-from kombu_sns_sqs.messages import Outgoing
+from kombu_sns_sqs.messages import DEFAULT_GROUP, Outgoing
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
@@ -28,9 +29,6 @@ from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import envelope
 
 logger = logging.getLogger(__name__)
-
-#: The group of messages on a FIFO queue or topic that were given none: one group, one order.
-DEFAULT_GROUP = "default"
 
 
 class Publisher:
@@ -40,15 +38,23 @@ class Publisher:
         client: a blocking client.
         directory: where queues and exchanges are.
         complete: finds out the priority levels of a queue this process did not declare.
+        postponing: sends what is not due yet.
         options: the form of the envelope.
     """
 
     def __init__(
-        self, *, client: Client, directory: Directory, complete: Callable[[Queue], Queue], options: Options
+        self,
+        *,
+        client: Client,
+        directory: Directory,
+        complete: Callable[[Queue], Queue],
+        postponing: Postponing,
+        options: Options,
     ) -> None:
         self._client = client
         self._directory = directory
         self._complete = complete
+        self._postponing = postponing
         self._options = options
         #: Messages that had nowhere to go.
         self.dropped = 0
@@ -67,6 +73,7 @@ class Publisher:
             routing_key=routing_key,
             publish_id=uuid4().hex,
             compat=self._options.compat,
+            due=self._postponing.due(message, exchange=exchange),
         )
         if not exchange:
             self._send(outgoing, routing_key)
@@ -88,9 +95,12 @@ class Publisher:
             if outcome.failure.kind is not Kind.MISSING:
                 raise exception_for(outcome.failure)
             self._directory.forget_queue(name)
+            self._postponing.forget(queue)
         self._drop(name, reply=reply)
 
     def _send_operation(self, message: Outgoing, queue: Queue) -> Operation:
+        if message.due is not None:
+            return self._postponing.send_operation(message, queue, **_ordering(message, fifo=queue.fifo))
         if message.priority > 0:
             queue = self._complete(queue)
         return operations.send_message(

@@ -56,8 +56,8 @@ def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: 
     verdict = arrivals.match(delivery, services.directory.bindings(queue.name), received_at=now)
     if verdict is Match.UNSURE:
         verdict = arrivals.match(delivery, services.binder.refresh(queue), received_at=now)
-    expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
-    if verdict is Match.NO or expired:
+    arrival = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now)
+    if verdict is Match.NO or arrival.expired(now):
         services.settler.ack(delivery)
         return False
-    return True
+    return not services.hopper.postpone(arrival, queue)

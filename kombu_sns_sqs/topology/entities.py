@@ -28,6 +28,7 @@ TYPE_TAG: Final = "kombu:type"
 LEVELS_TAG: Final = "kombu:levels"
 TTL_TAG: Final = "kombu:ttl"
 OWNER_TAG: Final = "kombu:owner"
+COMPANION_TAG: Final = "kombu:later-of"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
@@ -168,6 +169,15 @@ class Queue:
     def lasting(self) -> bool:
         """Whether the queue outlives the process."""
         return self.lifetime in (Lifetime.SHARED, Lifetime.PREDEFINED)
+
+    @property
+    def takes_delay(self) -> bool:
+        """Whether a message may be kept in it until it is due: a FIFO queue delays none of its own.
+
+        A short retention period, which comes with a TTL, would end some before.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
+        """
+        return not self.fifo and self.ttl_ms is None
 
     def level_url(self, priority: int) -> str:
         """The URL of the level that messages of a priority go to."""

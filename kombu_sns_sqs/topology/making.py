@@ -140,7 +140,7 @@ class QueueMaker:
             "Policy": queue_policy(
                 queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
             ),
-            **{name: _attribute(value) for name, value in self._options.queue_attributes.items()},
+            **{name: as_attribute(value) for name, value in self._options.queue_attributes.items()},
         }
         if declaration.retention_seconds is not None:
             wanted["MessageRetentionPeriod"] = declaration.retention_seconds
@@ -149,6 +149,6 @@ class QueueMaker:
         return {key: str(value) for key, value in wanted.items()}
 
 
-def _attribute(value: Any) -> str:
+def as_attribute(value: Any) -> str:
     """Write the value of a queue attribute as SQS takes it: policies as JSON, flags in lower case."""
     return value if isinstance(value, str) else json.dumps(value)
