@@ -75,7 +75,7 @@ class Services:
             access=access,
             options=options,
         )
-        self.companions = Companions(control=self.control, directory=self.directory, options=options)
+        self.companions = Companions(control=self.control, options=options)
         self.provisioner = Provisioner(
             control=self.control,
             directory=self.directory,

@@ -17,7 +17,6 @@ from kombu_sns_sqs.addressing import companion_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.options import Options
-from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import COMPANION_TAG, Lifetime, Queue
 from kombu_sns_sqs.topology.making import as_attribute
 from kombu_sns_sqs.topology.tags import tag_value
@@ -42,9 +41,8 @@ class _Finding:
 class Companions:
     """The companions of the queues one process uses. Safe for threads."""
 
-    def __init__(self, *, control: ControlPlane, directory: Directory, options: Options) -> None:
+    def __init__(self, *, control: ControlPlane, options: Options) -> None:
         self._control = control
-        self._directory = directory
         self._options = options
         self._lock = threading.Lock()
         self._found: dict[str, _Finding] = {}

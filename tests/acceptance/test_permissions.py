@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "permissions.md").read_text()
 #: Requests that IAM does not ask about, or asks about under another name.
 FREE = {"GetCallerIdentity"}
-COVERED = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
+COVERED = {f"{action}Batch": action for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 
 DECLARE = "celery = app.amqp.queues['celery'](app.connection_for_write().default_channel); celery.declare()"
 
