@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,10 +40,15 @@ class _Finding:
 
 
 class Companions:
-    """The companions of the queues one process uses. Safe for threads."""
+    """The companions of the queues one process uses. Safe for threads.
 
-    def __init__(self, *, control: ControlPlane, options: Options) -> None:
+    Args:
+        clock: the monotonic clock.
+    """
+
+    def __init__(self, *, control: ControlPlane, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         self._control = control
+        self._clock = clock
         self._options = options
         self._lock = threading.Lock()
         self._found: dict[str, _Finding] = {}
@@ -57,7 +63,7 @@ class Companions:
         if not self.possible(queue):
             return True, None
         found = self._found.get(queue.name)
-        if found is None or found.until <= time.monotonic():
+        if found is None or found.until <= self._clock():
             return False, None
         return True, found.companion
 
@@ -166,7 +172,7 @@ class Companions:
 
     def _note(self, queue: Queue, url: str | None, *, refused: bool = False) -> Queue | None:
         companion = None if url is None else replace(queue, urls=(url,), arn="", ttl_ms=None)
-        until = float("inf") if companion is not None else time.monotonic() + ABSENT_SECONDS
+        until = float("inf") if companion is not None else self._clock() + ABSENT_SECONDS
         with self._lock:
             self._found[queue.name] = _Finding(companion, until, refused)
         return companion
