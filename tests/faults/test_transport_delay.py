@@ -158,6 +158,21 @@ def test_what_comes_early_through_sns_is_sent_on_to_wait(connect: Connect, relay
     assert set(sent["MessageAttributes"]) == {"kombu"}
 
 
+def test_what_comes_early_takes_no_slot_of_the_prefetch_window(connect: Connect, relay: Witness) -> None:
+    """Twenty tasks that are not due do not keep a window of one from the message behind them."""
+    connection, got = connect(), []
+    news = Queue("q", Exchange("news", type="fanout"))
+    declare(connection, news)
+    for _ in range(20):
+        connection.Producer().publish("early", exchange="news", headers=task(300))
+    connection.Producer().publish("due", routing_key="q")
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=1)
+    with connection.Consumer([news], channel=channel, on_message=got.append):
+        drain_until(connection, lambda: got and len(relay.sent()) == 21)
+    assert [message.payload for message in got] == ["due"]
+
+
 def test_what_was_sent_on_is_delivered_when_it_is_due(connect: Connect, relay: Witness) -> None:
     """Once, although its publish id has been seen here before; Celery would hold it for less than two seconds."""
     connection, got = connect(), []
