@@ -64,7 +64,8 @@ class Postponing:
         queue = self._complete(queue)
         left = message.due.at - self._wall()
         companion = None
-        if not queue.takes_delay or left > quotas.MAX_DELAY_SECONDS:
+        # Workers on kombu's sqs know of no companions: what one of them may have to run waits in its own queue.
+        if self._options.compat == "native" and (not queue.takes_delay or left > quotas.MAX_DELAY_SECONDS):
             companion = self._companions.get(queue)
         step = delay.next_step(
             left, eta=message.due.eta, takes_delay=queue.takes_delay, has_companion=companion is not None

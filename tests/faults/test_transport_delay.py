@@ -261,6 +261,16 @@ def test_a_producer_that_may_make_no_companion_does_without(connect: Connect, re
     assert relay.calls["CreateQueue"] == 2
 
 
+def test_for_workers_on_kombus_sqs_nothing_is_put_where_they_do_not_look(
+    connect: Connect, relay: Witness, prefix: str
+) -> None:
+    """They hold a task that comes to them early; a worker on this transport sends it on."""
+    connection = connect(compat="sqs")
+    declare(connection, Queue("q"))
+    connection.Producer().publish("x", routing_key="q", headers=task(3600))
+    assert [(queue, sent["DelaySeconds"]) for queue, sent in relay.sent()] == [(f"{prefix}q", 900)]
+
+
 def test_with_topology_validate_no_companion_is_made(connect: Connect, relay: Witness, prefix: str) -> None:
     """One that is there is used."""
     makers, connection = connect(), connect(topology="validate")
