@@ -86,7 +86,7 @@ class CompanionWatch:
                 return
         # What waits for a FIFO queue may wait there for seconds only: its companion is there from the start.
         self._ask(self._companions.get if queue.fifo else self._companions.find, queue)
-        self._housekeeper.call_later(_LOOK_AGAIN_SECONDS * random.uniform(0.9, 1.1), lambda: self._look(queue))
+        self._housekeeper.call_later(_LOOK_AGAIN_SECONDS * random.uniform(1.0, 1.2), lambda: self._look(queue))
 
     def _make(self, queue: Queue) -> None:
         self._ask(self._companions.get, queue)
