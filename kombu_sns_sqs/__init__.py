@@ -14,10 +14,11 @@ from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.options import Options
+    from kombu_sns_sqs.scheduling import scheduled
     from kombu_sns_sqs.services import shutdown
     from kombu_sns_sqs.transport import Transport
 
-__all__ = ("Options", "Transport", "__version__", "shutdown")
+__all__ = ("Options", "Transport", "__version__", "scheduled", "shutdown")
 
 __version__: Final = "0.1.0"
 
@@ -30,6 +31,7 @@ serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sn
 _LAZY: Final = {
     "Options": "kombu_sns_sqs.options",
     "Transport": "kombu_sns_sqs.transport",
+    "scheduled": "kombu_sns_sqs.scheduling",
     "shutdown": "kombu_sns_sqs.services",
 }
 

@@ -23,6 +23,7 @@ __all__ = (
     "TemporaryName",
     "check_prefix",
     "check_short_string",
+    "companion_name",
     "digest",
     "is_reply_exchange",
     "parse_temporary",
@@ -78,6 +79,22 @@ def queue_name(name: str, *, prefix: str = "", level: int = 0) -> str:
     return _aws_name(name, "queue", prefix=prefix, room=quotas.MAX_QUEUE_NAME, level=level)
 
 
+def companion_name(name: str, *, prefix: str = "") -> str:
+    """Name the SQS queue in which messages for a queue of AMQP wait until they are nearly due.
+
+    It is a standard queue also where the other is FIFO, and no queue of AMQP has its name.
+
+    Raises:
+        AddressingError: as :func:`queue_name`.
+    """
+    check_short_string(name, what="queue name")
+    check_prefix(prefix)
+    told_apart = f"-later--{digest('later', name)[:_HASH_CHARACTERS]}"
+    stem, _ = _split_fifo(name)
+    made = _readable(stem, quotas.MAX_QUEUE_NAME - len(prefix) - len(told_apart)) + told_apart
+    return f"{prefix}{_not_temporary(made)}"
+
+
 def topic_name(exchange: str, *, prefix: str = "") -> str:
     """Name the SNS topic that stands for an exchange: as :func:`queue_name`, with 256 characters.
 
@@ -101,9 +118,11 @@ def _aws_name(name: str, kind: str, *, prefix: str, room: int, level: int = 0) -
     told_apart = f"-p{level}" if level else ""
     told_apart += f"--{digest(kind, str(level), name)[:_HASH_CHARACTERS]}"
     made = _readable(stem, room - len(told_apart)) + told_apart
-    if made.startswith(_TEMPORARY):
-        made = _NOT_TEMPORARY + made.removeprefix(_TEMPORARY)
-    return f"{prefix}{made}{suffix}"
+    return f"{prefix}{_not_temporary(made)}{suffix}"
+
+
+def _not_temporary(made: str) -> str:
+    return _NOT_TEMPORARY + made.removeprefix(_TEMPORARY) if made.startswith(_TEMPORARY) else made
 
 
 def _split_fifo(name: str) -> tuple[str, str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from kombu_sns_sqs.delay import Due
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS, DeadLetterPolicy
+
+#: The group of messages on a FIFO queue or topic that were given none: one group, one order.
+DEFAULT_GROUP: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,7 @@ class Outgoing:
         priority: 0 for the lowest.
         group_id: ``MessageGroupId``: the order of a FIFO queue, fairness on a standard one.
         deduplication_id: ``MessageDeduplicationId`` of a FIFO queue, where the sender gave one.
+        due: when it may be delivered; None: at once.
     """
 
     body: str
@@ -29,6 +34,7 @@ class Outgoing:
     priority: int = 0
     group_id: str | None = None
     deduplication_id: str | None = None
+    due: Due | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Content:
         routing_key: the key it was published with.
         expiration_ms: its own time to live in milliseconds, or None.
         publish_id: the id its sender gave it; empty where the sender was not this transport.
+        due: when it may be delivered; None: at once.
         foreign: whether it is no message of AMQP at all: an S3 event, plain text.
     """
 
@@ -54,6 +61,7 @@ class Content:
     priority: int = 0
     expiration_ms: int | None = None
     publish_id: str = ""
+    due: Due | None = None
     foreign: bool = False
 
 
@@ -70,6 +78,7 @@ class Delivery:
         sent_at: when SQS took the message, in AWS's time, epoch seconds.
         dead_letters: what its queue does with a message that is refused.
         lease_seconds: the lease it was received with, where its queue has one of its own; None: the usual one.
+        text: the message body as it came, of a message that may have to be sent on; else empty.
     """
 
     queue: str
@@ -84,6 +93,7 @@ class Delivery:
     system_attributes: Mapping[str, str] = field(default_factory=dict)
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
     lease_seconds: int | None = None
+    text: str = ""
 
     @property
     def redelivered(self) -> bool:

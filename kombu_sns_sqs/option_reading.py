@@ -244,7 +244,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "connect_timeout",
             "read_timeout",
         ),
-        _flag: ("filter_policies",),
+        _flag: ("eta_by_sqs", "filter_policies"),
         read_backoff_policy: ("backoff_policy",),
         _names: ("backoff_tasks",),
         _settings: ("queue_tags", "queue_attributes", "client_config"),

@@ -100,6 +100,7 @@ class Options:
         overflow_seconds: how long a message that arrived over the prefetch window is kept before it is given back.
         ack_delay: longest time in seconds an ack waits for others to share its request, 0 to 5.
         shutdown_timeout: longest time in seconds a stop waits for acks and give-backs to be carried out.
+        eta_by_sqs: whether SQS keeps tasks with an ETA or a countdown until they are due; False: Celery does.
         filter_policies: whether subscriptions get filter policies at all. Without, SNS delivers every message of an
             exchange to every bound queue, and the consumer drops what does not belong.
         filter_delay: seconds without a new binding before a subscription is narrowed, 0 to 86,400.
@@ -134,6 +135,7 @@ class Options:
     overflow_seconds: float = 5.0
     ack_delay: float = 0.05
     shutdown_timeout: float = 10.0
+    eta_by_sqs: bool = True
     filter_policies: bool = True
     filter_delay: float = 60.0
     policy_settling: float = 60.0

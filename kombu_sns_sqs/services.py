@@ -25,13 +25,16 @@ from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
+from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
+from kombu_sns_sqs.topology.companions import Companions
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.exchanges import Exchanges
@@ -68,6 +71,7 @@ class Services:
         exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
         access = Access(control=self.control, directory=self.directory, options=options)
         self.binder = self._make_binder(exchanges, access)
+        self.companions = Companions(control=self.control, options=options)
         self.provisioner = Provisioner(
             control=self.control,
             directory=self.directory,
@@ -75,18 +79,14 @@ class Services:
             maker=QueueMaker(control=self.control, directory=self.directory, options=options),
             binder=self.binder,
             access=access,
+            companions=self.companions,
             options=options,
         )
-        self.publisher = Publisher(
-            client=self.blocking,
-            directory=self.directory,
-            complete=self.provisioner.complete,
-            settle_postponed=self.provisioner.settle_postponed,
-            options=options,
-        )
+        self.publisher = self._make_publisher()
         self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
         self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
+        self.hopper = self._make_hopper()
         self.janitor = Janitor(provisioner=self.provisioner)
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[threading.Thread] = []
@@ -120,6 +120,26 @@ class Services:
             asks=self.options.topology != "assume",
         )
         return DeadLetters(client=self.blocking, targets=targets, settler=self.settler, compat=self.options.compat)
+
+    def _make_publisher(self) -> Publisher:
+        complete = self.provisioner.complete
+        return Publisher(
+            client=self.blocking,
+            directory=self.directory,
+            complete=complete,
+            postponing=Postponing(companions=self.companions, complete=complete, options=self.options),
+            settle_postponed=self.provisioner.settle_postponed,
+            options=self.options,
+        )
+
+    def _make_hopper(self) -> Hopper:
+        return Hopper(
+            client=self.event_client,
+            settler=self.settler,
+            companions=self.companions,
+            housekeeper=self.housekeeper,
+            options=self.options,
+        )
 
     def _tags(self, queue: Queue) -> QueueTags:
         return self.binder.tags(queue)
@@ -184,6 +204,7 @@ class Services:
         for thread in self._last_polls:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.dead_letters.stop(self.options.shutdown_timeout)
+        self.hopper.stop(self.options.shutdown_timeout)
         self.settler.stop(self.options.shutdown_timeout)
         self.janitor.close_process(self.options.shutdown_timeout)
         self.housekeeper.stop()

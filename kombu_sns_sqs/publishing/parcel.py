@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.operation import Operation, SendEntry
 from kombu_sns_sqs.errors import MessageTooLarge
 from kombu_sns_sqs.identity import Identity
-from kombu_sns_sqs.messages import Outgoing
+from kombu_sns_sqs.messages import DEFAULT_GROUP, Outgoing
+from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.wire import attributes as attrs
-
-#: The group of messages on a FIFO queue or topic that were given none: one group, one order.
-DEFAULT_GROUP: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,11 @@ class Destination:
     identity: Identity
     topic: bool
 
+    @classmethod
+    def of_queue(cls, queue: Queue, priority: int = 0) -> Destination:
+        """Address a queue, or the level of it that a priority belongs to."""
+        return cls(name=queue.name, address=queue.level_url(priority), identity=queue.identity, topic=False)
+
     @property
     def fifo(self) -> bool:
         """Whether the order of what is sent there is kept."""
@@ -49,33 +52,42 @@ class Parcel:
     """One message on its way to one destination.
 
     Args:
-        attributes: those of the message and, to a topic, those its subscriptions filter by.
+        attributes: those of the message, and those its way needs.
         size: bytes as AWS counts them.
+        delay_seconds: how long SQS keeps it first, 1 to 900; None: not at all.
     """
 
     message: Outgoing
     destination: Destination
     attributes: Mapping[str, Mapping[str, Any]]
     size: int
+    delay_seconds: int | None = None
 
     @classmethod
     def pack(
-        cls, message: Outgoing, destination: Destination, routing: Mapping[str, Mapping[str, Any]] | None = None
+        cls,
+        message: Outgoing,
+        destination: Destination,
+        attributes: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        delay_seconds: int | None = None,
     ) -> Parcel:
-        """Address a message.
+        """Address a message; ``attributes`` are those its way needs beside its own.
 
         Raises:
             MessageTooLarge: the service would refuse it.
         """
-        attributes = {**message.attributes, **routing} if routing else message.attributes
-        size = len(message.body.encode()) + attrs.size(attributes)
+        together = {**message.attributes, **attributes} if attributes else message.attributes
+        size = len(message.body.encode()) + attrs.size(together)
         if size > destination.max_bytes:
             raise MessageTooLarge(
                 f"the message takes {size} bytes with headers and attributes: {'SNS' if destination.topic else 'SQS'}"
                 f" takes {destination.max_bytes}; compress it (compression='zlib'), or put the data elsewhere and send"
                 " where it is"
             )
-        return cls(message=message, destination=destination, attributes=attributes, size=size)
+        return cls(
+            message=message, destination=destination, attributes=together, size=size, delay_seconds=delay_seconds
+        )
 
     def operation(self) -> Operation:
         """Make the request that carries this one alone."""
@@ -86,16 +98,17 @@ class Parcel:
                 topic_arn=place.address,
                 body=message.body,
                 attributes=self.attributes,
-                group_id=self._group_id,
-                deduplication_id=self._deduplication_id,
+                group_id=self.group_id,
+                deduplication_id=self.deduplication_id,
             )
         return operations.send_message(
             identity=place.identity,
             queue_url=place.address,
             body=message.body,
             attributes=self.attributes,
-            group_id=self._group_id,
-            deduplication_id=self._deduplication_id,
+            delay_seconds=self.delay_seconds,
+            group_id=self.group_id,
+            deduplication_id=self.deduplication_id,
         )
 
     def entry(self, number: int) -> SendEntry:
@@ -104,17 +117,18 @@ class Parcel:
             id=str(number),
             body=self.message.body,
             attributes=self.attributes,
-            group_id=self._group_id,
-            deduplication_id=self._deduplication_id,
+            delay_seconds=self.delay_seconds,
+            group_id=self.group_id,
+            deduplication_id=self.deduplication_id,
         )
 
     @property
-    def _group_id(self) -> str | None:
+    def group_id(self) -> str | None:
         """The group: a FIFO queue needs one, on a standard one it means fairness."""
         return self.message.group_id or (DEFAULT_GROUP if self.destination.fifo else None)
 
     @property
-    def _deduplication_id(self) -> str | None:
+    def deduplication_id(self) -> str | None:
         """The publish id, never the task id: a retried task has the same, and would be thrown away as a duplicate."""
         return (self.message.deduplication_id or self.message.publish_id) if self.destination.fifo else None
 

@@ -19,6 +19,7 @@ from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.parcel import Destination, Parcel
+from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
@@ -34,6 +35,7 @@ class Publisher:
         client: a blocking client.
         directory: where queues and exchanges are.
         complete: finds out the priority levels of a queue this process did not declare.
+        postponing: packs what is not due yet.
         settle_postponed: makes what was declared and not made yet.
         options: the form of the envelope.
     """
@@ -44,12 +46,14 @@ class Publisher:
         client: Client,
         directory: Directory,
         complete: Callable[[Queue], Queue],
+        postponing: Postponing,
         settle_postponed: Callable[[], None],
         options: Options,
     ) -> None:
         self._client = client
         self._directory = directory
         self._complete = complete
+        self._postponing = postponing
         self._settle_postponed = settle_postponed
         self._options = options
         #: Messages that had nowhere to go.
@@ -88,6 +92,7 @@ class Publisher:
             routing_key=routing_key,
             publish_id=uuid4().hex,
             compat=self._options.compat,
+            due=self._postponing.due(message, exchange=exchange),
         )
 
     def address(self, message: Outgoing, exchange: str, routing_key: str) -> Parcel | None:
@@ -107,10 +112,11 @@ class Publisher:
         if queue is None:
             self.drop(exchange, routing_key)
             return None
+        if message.due is not None:
+            return self._postponing.pack(message, queue)
         if message.priority > 0:
             queue = self._complete(queue)
-        url = queue.level_url(message.priority)
-        return Parcel.pack(message, Destination(name=name, address=url, identity=queue.identity, topic=False))
+        return Parcel.pack(message, Destination.of_queue(queue, message.priority))
 
     def mislaid(self, parcel: Parcel) -> None:
         """Forget an address that leads nowhere: a queue may have been made anew, and is looked up again.
@@ -122,6 +128,9 @@ class Publisher:
         if parcel.destination.topic:
             self._directory.forget_topic(name)
             raise NotFound(f"NOT_FOUND - no exchange {name!r}")
+        queue = self._directory.known_queue(name)
+        if queue is not None:
+            self._postponing.forget(queue)
         self._directory.forget_queue(name)
 
     def drop(self, exchange: str, routing_key: str) -> None:

@@ -6,8 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from kombu_sns_sqs import delay
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import ROUTING_KEY
@@ -15,6 +16,10 @@ from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
 from kombu_sns_sqs.wire import envelope
 
 logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+#: Seconds by which this machine's clock may be ahead of AWS's before it is not believed.
+_CLOCK_TRUST: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -25,22 +30,32 @@ class Arrival:
         level: the priority level it is delivered at.
         expires_at: when it must not be delivered any more, on the monotonic clock; None: never.
         since: when it arrived, on the monotonic clock.
+        due_at: when it may be delivered, on the monotonic clock; None: at once.
     """
 
     delivery: Delivery
     level: int
     expires_at: float | None
     since: float
+    due_at: float | None = None
 
     def expired(self, now: float) -> bool:
         """Whether its time to live has run out."""
         return self.expires_at is not None and now >= self.expires_at
+
+    def early(self, now: float) -> bool:
+        """Whether it has to wait until it is due: Celery holds a task for its last moments itself."""
+        due = self.delivery.content.due
+        if self.due_at is None or due is None:
+            return False
+        return self.due_at - now > (delay.TOLERANCE if due.eta else 0.0)
 
 
 def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
     """Read one message of a ReceiveMessage answer."""
     system = raw.get("Attributes") or {}
     attributes = raw.get("MessageAttributes") or {}
+    content = envelope.decode(raw.get("Body") or "", attributes)
     return Delivery(
         queue=queue.name,
         queue_url=url,
@@ -49,29 +64,48 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
         message_id=raw["MessageId"],
         receive_count=_number(system.get("ApproximateReceiveCount"), 1),
         sent_at=_number(system.get("SentTimestamp"), 0) / 1000,
-        content=envelope.decode(raw.get("Body") or "", attributes),
+        content=content,
         attributes=attributes,
         system_attributes=system,
         dead_letters=queue.dead_letters,
         lease_seconds=queue.lease_seconds,
+        text=raw["Body"] if content.due is not None else "",
     )
 
 
-def arrive(delivery: Delivery, *, queue: Queue, aws_now: float | None, now: float) -> Arrival:
-    """Reckon how long a message may still be delivered, in AWS's time: two machines' clocks are never compared.
+def arrive(delivery: Delivery, *, queue: Queue, aws_now: float | None, now: float, wall: Clock = time.time) -> Arrival:
+    """Reckon from when and until when a message may be delivered.
 
-    ``aws_now``: the ``Date`` of the answer that brought it.
+    Its time to live is reckoned in AWS's time: two machines' clocks are never compared. That of a message that had to
+    wait begins when it is due.
+
+    ``aws_now``: the ``Date`` of the answer that brought it; ``wall`` tells this machine's time of day.
     """
+    due_at = None
+    begins = delivery.sent_at
+    if delivery.content.due is not None:
+        due_at = now + delivery.content.due.at - wall_clock(aws_now, wall())
+        begins = max(begins, delivery.content.due.at)
     ttls = [ttl for ttl in (delivery.content.expiration_ms, queue.ttl_ms) if ttl is not None]
     expires_at = None
     if ttls and aws_now is not None and delivery.sent_at:
-        expires_at = now + delivery.sent_at + min(ttls) / 1000 - aws_now
+        expires_at = now + begins + min(ttls) / 1000 - aws_now
     return Arrival(
         delivery=delivery,
         level=min(delivery.content.priority, len(queue.urls) - 1),
         expires_at=expires_at,
         since=now,
+        due_at=due_at,
     )
+
+
+def wall_clock(aws_now: float | None, own: float) -> float:
+    """Tell the time of day, for which an ETA is meant: this machine's, as Celery does, unless it is far ahead of AWS's.
+
+    Only far ahead: the ``Date`` of an answer is in whole seconds, and of the moment at which a long poll was answered,
+    or perhaps begun. A clock that is behind makes tasks late, here as in Celery.
+    """
+    return own if aws_now is None else min(own, aws_now + _CLOCK_TRUST)
 
 
 def match(delivery: Delivery, known: KnownBindings, *, received_at: float) -> Match:
@@ -86,7 +120,6 @@ def match(delivery: Delivery, known: KnownBindings, *, received_at: float) -> Ma
     return known.match(content.exchange, content.routing_key, sent_at=delivery.sent_at, received_at=received_at)
 
 
-Clock = Callable[[], float]
 monotonic: Clock = time.monotonic
 
 

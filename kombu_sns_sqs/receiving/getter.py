@@ -57,11 +57,13 @@ def _deliverable(services: Services, queue: Queue, delivery: Delivery, aws_now: 
     verdict = arrivals.match(delivery, services.directory.bindings(queue.name), received_at=now)
     if verdict is Match.UNSURE:
         verdict = arrivals.match(delivery, services.binder.refresh(queue), received_at=now)
-    expired = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now).expired(now)
+    arrival = arrivals.arrive(delivery, queue=queue, aws_now=aws_now, now=now)
     if verdict is Match.NO:
         services.settler.ack(delivery)
         return False
-    reason = Reason.EXPIRED if expired else services.dead_letters.overdue(delivery)
+    if services.hopper.postpone(arrival, queue):
+        return False
+    reason = Reason.EXPIRED if arrival.expired(now) else services.dead_letters.overdue(delivery)
     if reason is not None:
         services.dead_letters.bury(delivery, reason)
     return reason is None

@@ -71,6 +71,7 @@ class Poller:
     Args:
         queue: where from.
         window: the channel's prefetch window.
+        postpone: takes over a message that is not due yet; False where it has to be delivered all the same.
         listener: told of news.
         max_wait: longest long poll in seconds.
     """
@@ -84,6 +85,7 @@ class Poller:
         settler: Settlers,
         dead_letters: DeadLetters,
         bindings: Callable[[], KnownBindings],
+        postpone: Callable[[Arrival, Queue], bool],
         listener: Listener,
         max_wait: int,
         lease_seconds: int,
@@ -94,6 +96,7 @@ class Poller:
         self._settler = settler
         self._dead_letters = dead_letters
         self._bindings = bindings
+        self._postpone = postpone
         self._listener = listener
         self._max_wait = max_wait
         self._lease_seconds = lease_seconds
@@ -217,6 +220,8 @@ class Poller:
 
     def _judge(self, arrival: Arrival) -> None:
         verdict = arrivals.match(arrival.delivery, self._bindings(), received_at=arrival.since)
+        if verdict is Match.YES and arrival.due_at is not None and self._postpone(arrival, self.queue):
+            return
         if verdict is Match.YES:
             self.window.buffered += 1
             heapq.heappush(self._ready, (-arrival.level, next(self._order), arrival))

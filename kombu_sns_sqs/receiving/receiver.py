@@ -58,6 +58,7 @@ class Receiver:
         if lane is None:
             lane = self._lanes[key] = Lane(poller=self._poller(queue, consumer), qos=consumer.qos)
         lane.poller.resume()
+        self._services.hopper.attend(lane.poller)
         lane.consumers.append(consumer)
         self.wake()
 
@@ -108,6 +109,7 @@ class Receiver:
             settler=self._services.settler,
             dead_letters=self._services.dead_letters,
             bindings=lambda: self._services.directory.bindings(queue.name),
+            postpone=self._services.hopper.postpone,
             listener=self,
             max_wait=self._options.wait_time_seconds,
             lease_seconds=queue.lease_seconds or self._options.visibility_timeout,

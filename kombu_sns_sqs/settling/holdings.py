@@ -93,8 +93,11 @@ class Holdings:
 
     def drop(self, delivery: Delivery) -> str:
         """Hold a message no longer, without having handled it; its current receipt handle gives it back."""
-        lease = self._held.pop(delivery.copy_key, None)
-        return lease.receipt_handle if lease is not None else delivery.receipt_handle
+        lease = self._held.get(delivery.copy_key)
+        if lease is None or lease.delivery.message_id != delivery.message_id:
+            return delivery.receipt_handle
+        del self._held[delivery.copy_key]
+        return lease.receipt_handle
 
     def holds(self, lease: Lease) -> bool:
         """Whether a lease is of a message that is still held."""

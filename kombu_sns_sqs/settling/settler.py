@@ -84,9 +84,9 @@ class Settler:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
-        """Delete a message that is not held: a copy."""
+        """Delete a message that was not handled: a copy, or one that was sent on and comes again."""
         with self._lock:
-            wake = self._add(Verb.DELETE, Entry(delivery, delivery.receipt_handle))
+            wake = self._add(Verb.DELETE, Entry(delivery, self._holdings.drop(delivery)))
         if wake:
             self._wake()
 

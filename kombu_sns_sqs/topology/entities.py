@@ -32,6 +32,7 @@ OWNER_TAG: Final = "kombu:owner"
 DEAD_LETTER_EXCHANGE_TAG: Final = "kombu:dlx"
 DEAD_LETTER_KEY_TAG: Final = "kombu:dlk"
 LIMIT_TAG: Final = "kombu:limit"
+COMPANION_TAG: Final = "kombu:later-of"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
@@ -194,6 +195,15 @@ class Queue:
     def lasting(self) -> bool:
         """Whether the queue outlives the process."""
         return self.lifetime in (Lifetime.SHARED, Lifetime.PREDEFINED)
+
+    @property
+    def takes_delay(self) -> bool:
+        """Whether a message may be kept in it until it is due: a FIFO queue delays none of its own.
+
+        A short retention period, which comes with a TTL, would end some before.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html
+        """
+        return not self.fifo and self.ttl_ms is None
 
     def level_url(self, priority: int) -> str:
         """The URL of the level that messages of a priority go to."""

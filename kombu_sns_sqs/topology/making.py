@@ -148,7 +148,7 @@ class QueueMaker:
                 queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
             ),
             **self._redrive_policy(declaration.dead_letters),
-            **{name: _attribute(value) for name, value in self._options.queue_attributes.items()},
+            **{name: as_attribute(value) for name, value in self._options.queue_attributes.items()},
         }
         if declaration.retention_seconds is not None:
             wanted["MessageRetentionPeriod"] = declaration.retention_seconds
@@ -164,6 +164,6 @@ class QueueMaker:
         return {"RedrivePolicy": json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": policy.backstop})}
 
 
-def _attribute(value: Any) -> str:
+def as_attribute(value: Any) -> str:
     """Write the value of a queue attribute as SQS takes it: policies as JSON, flags in lower case."""
     return value if isinstance(value, str) else json.dumps(value)

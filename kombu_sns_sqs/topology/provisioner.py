@@ -18,6 +18,7 @@ from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.bindings import binding_tag
+from kombu_sns_sqs.topology.companions import Companions
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.emptying import empty
 from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
@@ -40,6 +41,7 @@ class Provisioner:
         maker: QueueMaker,
         binder: Binder,
         access: Access,
+        companions: Companions,
         options: Options,
     ) -> None:
         self._control = control
@@ -48,6 +50,7 @@ class Provisioner:
         self._maker = maker
         self._binder = binder
         self._access = access
+        self._companions = companions
         self._options = options
         self._lock = threading.RLock()
         self._postponed: dict[str, QueueDeclaration] = {}
@@ -230,9 +233,10 @@ class Provisioner:
         return sum(_ready(attributes) for attributes in counts if attributes is not None)
 
     def purge(self, name: str) -> int:
-        """Remove all ready messages; return how many there were, as far as SQS knows."""
+        """Remove all ready messages, and what is scheduled; return how many were ready, as far as SQS knows."""
         count = self.count(name)
         queue = self._directory.queue(name)
+        self._companions.purge(queue)
         for url in queue.urls:
             reply = self._control.call(queue.identity, "sqs", "purge_queue", QueueUrl=url)
             if reply.failure is None:
@@ -269,6 +273,7 @@ class Provisioner:
             reply = self._control.call(queue.identity, "sqs", "delete_queue", QueueUrl=url)
             if reply.failure is not None and reply.failure.kind is not Kind.MISSING:
                 raise exception_for(reply.failure)
+        self._companions.delete(queue)
         self._forget(queue)
 
     def _attributes(self, queue: Queue, url: str) -> dict[str, str] | None:

@@ -1,13 +1,14 @@
 """Message attributes: a plain mapping for the user, AWS's form on the wire, and the few we reserve.
 
-Reserved are ``kombu`` (the version of the envelope) on every message, and on SNS the two that filter policies look
-at (:mod:`kombu_sns_sqs.topology.filters`). The rest of SNS's ten is the user's: with an eleventh, raw delivery would
-discard the message without a word.
+Reserved are ``kombu`` (the version of the envelope) on every message, on SNS the two that filter policies look at
+(:mod:`kombu_sns_sqs.topology.filters`), and in their place ``kombu-order`` in a companion queue. The rest of SNS's ten
+is the user's: with an eleventh, raw delivery would discard the message without a word.
 https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,10 +19,14 @@ from kombu_sns_sqs.errors import MessageError, TooManyAttributes
 #: The attribute that says a body is our envelope, and which version of it.
 ENVELOPE_ATTRIBUTE: Final = "kombu"
 ENVELOPE_VERSION: Final = "1"
+#: What a message carries through a queue that knows neither groups nor deduplication.
+ORDERING_ATTRIBUTE: Final = "kombu-order"
+#: What a message carries through SNS.
+ROUTING_ATTRIBUTES: Final = frozenset({"rk", "n"})
 #: Attributes kept for the transport.
-RESERVED: Final = frozenset({ENVELOPE_ATTRIBUTE, "rk", "n"})
+RESERVED: Final = ROUTING_ATTRIBUTES | {ENVELOPE_ATTRIBUTE, ORDERING_ATTRIBUTE}
 #: Attributes a user can set on one message.
-MAX_USER_ATTRIBUTES: Final = quotas.MAX_MESSAGE_ATTRIBUTES - len(RESERVED)
+MAX_USER_ATTRIBUTES: Final = quotas.MAX_MESSAGE_ATTRIBUTES - len(ROUTING_ATTRIBUTES) - 1
 
 #: The marker of our own messages.
 ENVELOPE_MARK: Final = {ENVELOPE_ATTRIBUTE: {"DataType": "String", "StringValue": ENVELOPE_VERSION}}
@@ -90,6 +95,36 @@ def _plain(entry: Mapping[str, Any]) -> Any:
         return float(text)
     except ValueError:
         return text
+
+
+def sent_on(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give a received message's attributes as they go out again to a queue, what was for SNS left out."""
+    gone = ROUTING_ATTRIBUTES | {ORDERING_ATTRIBUTE}
+    return {
+        name: {key: entry[key] for key in _TYPES if entry.get(key) is not None}
+        for name, entry in attributes.items()
+        if name not in gone
+    }
+
+
+def keep_ordering(group_id: str | None, deduplication_id: str | None) -> dict[str, dict[str, Any]]:
+    """Give the attribute that takes group and deduplication id through a companion queue; none without them."""
+    kept = {"group": group_id, "id": deduplication_id}
+    kept = {key: value for key, value in kept.items() if value is not None}
+    return {ORDERING_ATTRIBUTE: {"DataType": "String", "StringValue": json.dumps(kept)}} if kept else {}
+
+
+def kept_ordering(attributes: Mapping[str, Mapping[str, Any]]) -> tuple[str | None, str | None]:
+    """Read group and deduplication id back; what cannot be read is none."""
+    try:
+        kept = json.loads(attributes[ORDERING_ATTRIBUTE]["StringValue"])
+        group_id, deduplication_id = kept.get("group"), kept.get("id")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None, None
+    return (
+        group_id if isinstance(group_id, str) else None,
+        deduplication_id if isinstance(deduplication_id, str) else None,
+    )
 
 
 def size(attributes: Mapping[str, Mapping[str, Any]]) -> int:

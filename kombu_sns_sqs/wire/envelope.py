@@ -3,7 +3,7 @@
 ::
 
     {"body": "...", "content-type": ..., "content-encoding": ..., "headers": {...}, "properties": {...},
-     "exchange": ..., "routing-key": ..., "publish-id": ...[, "body-encoding": "base64"]}
+     "exchange": ..., "routing-key": ..., "publish-id": ...[, "body-encoding": "base64"][, "due": epoch seconds]}
 
 The body is the text it is; base64 only where it is bytes, once, and declared. That a message body is an envelope is
 said by the attribute ``kombu``, never guessed, with one exception: messages that kombu's ``sqs://`` wrote bear no
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from kombu.utils import json as kombu_json
 
+from kombu_sns_sqs.delay import RELATIVE_DELAY, Due, due_of
 from kombu_sns_sqs.errors import MessageError
 from kombu_sns_sqs.messages import Content, Outgoing
 from kombu_sns_sqs.wire import attributes as attrs
@@ -38,14 +39,30 @@ _GROUP_ID: Final = ("message_group_id", "MessageGroupId")
 _DEDUPLICATION_ID: Final = ("message_deduplication_id", "MessageDeduplicationId")
 #: Properties that belong to one delivery or to one broker, and stay behind.
 _LOCAL: Final = frozenset(
-    {*_USER_ATTRIBUTES, *_GROUP_ID, *_DEDUPLICATION_ID, "delivery_info", "delivery_tag", "body_encoding"}
+    {
+        *_USER_ATTRIBUTES,
+        *_GROUP_ID,
+        *_DEDUPLICATION_ID,
+        *RELATIVE_DELAY,
+        "delivery_info",
+        "delivery_tag",
+        "body_encoding",
+    }
 )
 
 
 def encode(
-    message: Mapping[str, Any], *, exchange: str, routing_key: str, publish_id: str, compat: str = "native"
+    message: Mapping[str, Any],
+    *,
+    exchange: str,
+    routing_key: str,
+    publish_id: str,
+    compat: str = "native",
+    due: Due | None = None,
 ) -> Outgoing:
     """Wrap a message as ``Channel.prepare_message`` made it.
+
+    ``due``: when it may be delivered; None: at once.
 
     Raises:
         MessageError: attributes AWS would refuse, or headers that cannot be written as JSON.
@@ -54,7 +71,8 @@ def encode(
     kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
     write = _kombu_sqs_text if compat == "sqs" else _native_text
     try:
-        body = write(message, kept, exchange, routing_key, publish_id)
+        more = {"due": due.at} if due is not None and due.written else {}
+        body = write(message, kept, exchange, routing_key, publish_id, more)
     except (TypeError, ValueError, RecursionError) as exc:
         raise MessageError(f"the message cannot be written as JSON: {exc}") from exc
     return Outgoing(
@@ -67,11 +85,17 @@ def encode(
         priority=_priority(properties.get("priority")),
         group_id=_first(properties, _GROUP_ID),
         deduplication_id=_first(properties, _DEDUPLICATION_ID),
+        due=due,
     )
 
 
 def _native_text(
-    message: Mapping[str, Any], properties: Mapping[str, Any], exchange: str, routing_key: str, publish_id: str
+    message: Mapping[str, Any],
+    properties: Mapping[str, Any],
+    exchange: str,
+    routing_key: str,
+    publish_id: str,
+    more: Mapping[str, Any],
 ) -> str:
     body = _as_text(message)
     envelope = {
@@ -83,6 +107,7 @@ def _native_text(
         "exchange": exchange,
         "routing-key": routing_key,
         "publish-id": publish_id,
+        **more,
     }
     if not isinstance(body, str):
         envelope["body"] = b64encode(bytes(body or b"")).decode("ascii")
@@ -107,7 +132,12 @@ def _as_text(message: Mapping[str, Any]) -> Any:
 
 
 def _kombu_sqs_text(
-    message: Mapping[str, Any], properties: Mapping[str, Any], exchange: str, routing_key: str, publish_id: str
+    message: Mapping[str, Any],
+    properties: Mapping[str, Any],
+    exchange: str,
+    routing_key: str,
+    publish_id: str,
+    more: Mapping[str, Any],
 ) -> str:
     """Write what kombu's ``sqs://`` writes with its defaults: base64 in base64."""
     body = message["body"]
@@ -123,6 +153,7 @@ def _kombu_sqs_text(
             "delivery_tag": publish_id,
             "delivery_info": {"exchange": exchange, "routing_key": routing_key},
         },
+        **more,
     }
     return b64encode(str(_ENCODER.encode(envelope)).encode()).decode("ascii")
 
@@ -147,17 +178,19 @@ def _content(envelope: Any) -> Content:
     if envelope.get("body-encoding") == _BASE64:
         body = b64decode(body, validate=True)
     properties = _typed(envelope["properties"], dict)
+    headers = _typed(envelope["headers"], dict)
     return Content(
         body=body,
         content_type=_maybe_text(envelope.get("content-type")),
         content_encoding=_maybe_text(envelope.get("content-encoding")),
-        headers=_typed(envelope["headers"], dict),
+        headers=headers,
         properties=properties,
         exchange=_typed(envelope["exchange"], str),
         routing_key=_typed(envelope["routing-key"], str),
         priority=_priority(properties.get("priority")),
         expiration_ms=_milliseconds(properties.get("expiration")),
         publish_id=_typed(envelope["publish-id"], str),
+        due=due_of(headers, envelope.get("due")),
     )
 
 
@@ -185,6 +218,7 @@ def _from_kombu_sqs(body: str) -> Content | None:
         routing_key=_maybe_text(info.get("routing_key")) or "",
         priority=_priority(properties.get("priority")),
         expiration_ms=_milliseconds(properties.get("expiration")),
+        due=due_of(headers, envelope.get("due")),
     )
 
 

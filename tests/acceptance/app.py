@@ -44,6 +44,14 @@ def third_time_lucky(self) -> int:  # noqa: ANN001
     return int(self.request.retries)
 
 
+@app.task(bind=True, max_retries=1)
+def patient(self, since: float | None = None) -> float:  # noqa: ANN001
+    """Try again in three seconds, and tell how long it took."""
+    if since is None:
+        raise self.retry(args=(time.time(),), countdown=3)
+    return time.time() - since
+
+
 @app.task(bind=True, acks_late=True)
 def work(self, mark: str, seconds: float) -> str:  # noqa: ANN001
     """Note begin and end, and take some time in between; acked when it is done."""

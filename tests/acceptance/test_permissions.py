@@ -107,12 +107,19 @@ def roles(service: LocalService, tmp_path: Path) -> Roles:
 
 
 def test_a_worker_a_producer_and_a_caller_need_no_more_than_their_policies(roles: Roles) -> None:
-    """A worker with events, remote control and Broadcast that narrows its filters at once, and both who use it."""
+    """A worker with events, remote control and Broadcast that narrows its filters at once, and both who use it.
+
+    Tasks have countdowns: one comes to the worker too early, through SNS, and one waits in a companion queue.
+    """
     with (
         roles.allowing(granted("Worker"), "&filter_delay=0") as environment,
         Worker("app", folder=roles.folder, cwd=HERE, environment=environment, arguments=("-E",)) as worker,
     ):
-        roles.run(granted("Producer"), "announce.delay('hello'); add.apply_async((1, 2), ignore_result=True)")
+        roles.run(
+            granted("Producer"),
+            "announce.apply_async(('hello',), countdown=4); add.apply_async((1, 2), countdown=1, ignore_result=True)",
+        )
+        roles.run(granted("Caller"), "add.apply_async((1, 2), countdown=3600, ignore_result=True)")
         worker.wait_for("Task app.announce")
         assert roles.run(granted("Caller"), "print(add.delay(2, 3).get(timeout=30))") == "5"
         assert "pong" in roles.run(granted("Caller"), "print(app.control.inspect().ping())")

@@ -60,7 +60,7 @@ def test_the_pool_grows_and_a_rate_is_limited(team: Site) -> None:
 
 
 def test_a_revoked_task_does_not_run(team: Site) -> None:
-    """It waits for its countdown in a worker when it is revoked."""
+    """It waits for its countdown when it is revoked; the workers remember, and drop it when it comes."""
     expression = (
         "(lambda r: (time.sleep(0.5), r.revoke(), r.get(timeout=30, propagate=False).__class__.__name__)[2])"
         "(work.apply_async(('revoked', 0), countdown=3))"

@@ -9,6 +9,7 @@ import pytest
 from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import BatchPublishError
 
+from kombu_sns_sqs import scheduled
 from kombu_sns_sqs.errors import Kind, MessageTooLarge
 from kombu_sns_sqs.publishing.outcomes import PublishBatchFailed
 from tests.faults.weather import CutAfter, CutBefore, HalfFails, Refused, Throttled
@@ -240,3 +241,25 @@ def test_the_next_batch_uses_the_connections_of_the_last(producer: Producer, que
     for _ in range(5):
         send(producer, 10)
     assert relay.connections == before
+
+
+def test_what_is_not_due_yet_waits_though_it_came_in_a_batch(producer: Producer, queue: Any, relay: Relay) -> None:
+    """Those for a moment from now and those for now share their requests."""
+    with producer.batch():
+        for number in range(10):
+            producer.publish(f"m{number}", routing_key="q", headers={"x-delay": 3000 * (number % 2)})
+    assert relay.calls["SendMessageBatch"] == 1
+    early = Counter(queue.get(no_ack=True).payload for _ in range(5))
+    assert early == Counter(f"m{number}" for number in range(0, 10, 2))
+    assert queue.get(no_ack=True) is None
+
+
+def test_what_is_due_in_hours_goes_to_the_companion_in_batches_too(
+    producer: Producer, queue: Any, relay: Relay
+) -> None:
+    """The companion is looked for, and made, once."""
+    with producer.batch():
+        for _ in range(20):
+            producer.publish("later", routing_key="q", headers={"x-delay": 7_200_000})
+    assert relay.calls["SendMessageBatch"] == 2
+    assert scheduled(producer.connection, "q") == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -176,3 +177,25 @@ def test_a_message_tells_where_it_came_from() -> None:
     foreign = Message(read(raw("plain")), channel=None, delivery_tag=8, consumer_tag=None)
     assert (foreign.delivery_info["exchange"], foreign.delivery_info["routing_key"]) == ("", "q")
     assert foreign.payload == "plain"
+
+
+def test_the_time_to_live_of_a_task_begins_when_it_is_due() -> None:
+    """It waits for an hour, and may then be delivered for as long as one that did not wait."""
+    eta = datetime.fromtimestamp(1000 + 3600, timezone.utc).isoformat()
+    message = {"body": "x", "headers": {"task": "t", "id": "1", "eta": eta}, "properties": {"expiration": "5000"}}
+    out = envelope.encode(message, exchange="", routing_key="k", publish_id="p")
+    delivery = read(raw(out.body, dict(out.attributes)))
+    arrived = arrivals.arrive(delivery, queue=queue(), aws_now=1000.0, now=0.0, wall=lambda: 1000.0)
+    assert arrived.due_at == 3600
+    assert arrived.early(3597.9)
+    assert not arrived.early(3598.1)
+    assert not arrived.expired(3604.9)
+    assert arrived.expired(3605.1)
+
+
+@pytest.mark.parametrize(
+    ("own", "aws", "told"), [(100.0, None, 100.0), (100.0, 99.0, 100.0), (100.0, 500.0, 100.0), (1000.0, 100.0, 130.0)]
+)
+def test_the_time_of_day_is_this_machines_unless_it_is_far_ahead(own: float, aws: float | None, told: float) -> None:
+    """As Celery's is; but a clock that is wrong does not make tasks early by hours."""
+    assert arrivals.wall_clock(aws, own) == told
