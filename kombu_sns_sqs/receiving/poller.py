@@ -17,7 +17,6 @@ import random
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
@@ -26,7 +25,8 @@ from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.arrivals import Arrival
-from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.receiving.pace import Pace
+from kombu_sns_sqs.receiving.window import Grant, Window
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
 from kombu_sns_sqs.settling.settlers import Settlers
@@ -36,8 +36,6 @@ from kombu_sns_sqs.wire.deaths import Reason
 
 logger = logging.getLogger(__name__)
 
-#: Polls of one level in flight at most.
-_MAX_POLLS: Final = 8
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
 
 
@@ -49,20 +47,6 @@ class Listener(Protocol):
 
     def unsure(self, poller: Poller) -> None:
         """The bindings have to be read again before some messages can be judged."""
-
-
-class _Level:
-    """The polls of one SQS queue."""
-
-    __slots__ = ("failures", "in_flight", "not_before", "probed", "probing", "want")
-
-    def __init__(self) -> None:
-        self.in_flight = 0
-        self.probing = False
-        self.probed = False
-        self.want = 1
-        self.failures = 0
-        self.not_before = 0.0
 
 
 class Poller:
@@ -100,13 +84,13 @@ class Poller:
         self._listener = listener
         self._max_wait = max_wait
         self._lease_seconds = lease_seconds
-        self._levels = [_Level() for _ in queue.urls]
+        self._levels = [Pace() for _ in queue.urls]
+        window.sources += len(self._levels)
         self._ready: list[tuple[int, int, Arrival]] = []
         self._parked: list[Arrival] = []
         self._order = itertools.count()
         self.stopped = False
         self._reserved = 0
-        self._gathering = False
         self._era = 0
 
     # -- polling ---------------------------------------------------------------------------------------------
@@ -121,27 +105,27 @@ class Poller:
 
         ``wait``: longest long poll, in seconds.
         """
-        self._gathering = False
         if self.stopped:
             return
         for number in range(len(self._levels) - 1, -1, -1):
             level = self._levels[number]
+            level.again = None
             while level.in_flight < level.want and now >= level.not_before:
-                count = self.window.grant(polling=level.in_flight > 0, now=now)
-                if not count:
-                    self._gathering = True
+                grant = self.window.grant(level.ask, polling=level.in_flight > 0, since=level.waiting_since, now=now)
+                if not grant.messages:
+                    level.wait_for_slots(now, grant.again)
                     break
-                self._start(number, level, count, wait)
+                self._start(number, level, grant, wait)
 
-    def _start(self, number: int, level: _Level, count: int, wait: int) -> None:
+    def _start(self, number: int, level: Pace, grant: Grant, wait: int) -> None:
         probe = len(self._levels) > 1 and not level.probed
-        level.in_flight += 1
+        level.polls()
         level.probing = level.probing or probe
-        self._reserve(count)
+        self._reserve(grant.reserved)
         operation = operations.receive_message(
             identity=self.queue.identity,
             queue_url=self.queue.urls[number],
-            max_messages=count,
+            max_messages=grant.messages,
             wait_seconds=0 if probe else min(wait, self._max_wait),
             visibility_timeout=self._lease_seconds,
         )
@@ -151,8 +135,8 @@ class Poller:
             level.in_flight -= 1
             level.probing = level.probing and not probe
             if era == self._era:
-                self._reserve(-count)
-            self._answered(number, level, count, reply)
+                self._reserve(-grant.reserved)
+            self._answered(number, level, grant.messages, reply)
 
         self._client().call(operation).then(answered)
 
@@ -160,35 +144,22 @@ class Poller:
         self._reserved += count
         self.window.reserved += count
 
-    def _answered(self, number: int, level: _Level, count: int, reply: Reply) -> None:
+    def _answered(self, number: int, level: Pace, asked: int, reply: Reply) -> None:
         now = arrivals.monotonic()
         if reply.failure is not None:
             self._failed(level, reply.failure, now)
         else:
             if level.failures:
                 logger.info("receiving from queue %r again", self.queue.name)
-            level.failures = 0
-            level.probed = not reply.value
-            level.want = self._wanted(level, asked=count, got=len(reply.value))
+            level.answered(asked=asked, got=len(reply.value))
             for raw in reply.value:
                 self._arrived(self.queue.urls[number], raw, reply.date, now)
         self._listener.news()
 
-    @staticmethod
-    def _wanted(level: _Level, *, asked: int, got: int) -> int:
-        if got == quotas.MAX_RECEIVE_MESSAGES:
-            return min(level.want * 2, _MAX_POLLS)
-        if got == asked:
-            return level.want
-        return max(1, level.want // 2) if got else 1
-
-    def _failed(self, level: _Level, failure: Failure, now: float) -> None:
+    def _failed(self, level: Pace, failure: Failure, now: float) -> None:
         if self.stopped:
             return
-        level.failures += 1
-        level.want = 1
-        pause = _BACKOFF.delay(level.failures, random.random)
-        level.not_before = now + pause
+        level.failed(until=now + _BACKOFF.delay(level.failures + 1, random.random))
         if level.failures == 1:
             serious = failure.kind in (Kind.DENIED, Kind.CREDENTIALS, Kind.MISSING, Kind.REFUSED)
             logger.log(
@@ -202,12 +173,10 @@ class Poller:
     def next_try(self) -> float | None:
         """When there may be something to poll though nothing has happened, on the monotonic clock; None: never.
 
-        That is when a failed poll may be repeated, and when a few free slots have waited long enough for more.
+        That is when a failed poll may be repeated, and when one that found no free slots may look again.
         """
-        waiting = [level.not_before for level in self._levels if level.failures and not level.in_flight]
-        if self._gathering and self.window.next_grant is not None:
-            waiting.append(self.window.next_grant)
-        return min(waiting, default=None)
+        moments = [level.next_try() for level in self._levels]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     # -- what arrives ----------------------------------------------------------------------------------------
 
@@ -271,6 +240,8 @@ class Poller:
 
     def stop(self) -> None:
         """Poll no more and give back what is not delivered; what polls in flight still bring is given back, too."""
+        if not self.stopped:
+            self.window.sources -= len(self._levels)
         self.stopped = True
         # Its polls may be seen to their end in another thread, which must not count in this one's window.
         self._reserve(-self._reserved)
@@ -279,4 +250,6 @@ class Poller:
 
     def resume(self) -> None:
         """Go on polling: a new consumer has come while old polls were still open."""
+        if self.stopped:
+            self.window.sources += len(self._levels)
         self.stopped = False

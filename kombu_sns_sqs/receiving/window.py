@@ -1,8 +1,9 @@
 """The prefetch window of a channel: how many messages may be in the application's hands, on the way, and asked for.
 
-Pure counting. Polls in flight reserve slots, so that all polls together never ask for more than the window has free;
-except that a queue without any poll may always have one for a single message, lest one queue's long poll starve the
-others. What such a poll brings over the window is held, outside the application, for a short while.
+Pure counting. Polls in flight reserve slots, so that all polls together never ask for more than the window has free.
+A queue that has nothing may have a long poll open for twenty seconds, and must not keep the slots from one that has:
+idle queues share half of the window, and where that is no more than a slot for each, their polls ask for one message
+and reserve nothing. What those bring over the window is held, outside the application, for a short while.
 
 Slots come free one by one, with each ack, and a poll that asks for one message costs as much as one that asks for ten.
 So a few free slots wait a moment for others, while the application still has the rest of its window to work on.
@@ -10,7 +11,7 @@ So a few free slots wait a moment for others, while the application still has th
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from kombu_sns_sqs import quotas
 
@@ -18,6 +19,23 @@ from kombu_sns_sqs import quotas
 #: to work on meanwhile; in one no larger than the pool a process is idle for as long.
 GATHER_AT_MOST: Final = 0.05
 GATHER_PER_SLOT: Final = 0.001
+#: Seconds after which a queue that finds all slots taken by others may ask for a single message.
+PATIENCE: Final = 0.5
+
+
+class Grant(NamedTuple):
+    """For how many messages a poll may ask.
+
+    Args:
+        messages: 0: no poll now.
+        reserved: the slots it takes until it is answered.
+        again: without a poll, when to ask again though nothing has happened, on the monotonic clock; None: an ack, or
+            an answer, tells.
+    """
+
+    messages: int = 0
+    reserved: int = 0
+    again: float | None = None
 
 
 class Window:
@@ -27,7 +45,7 @@ class Window:
         cap: the limit that holds where the prefetch count is 0, AMQP's "unlimited".
     """
 
-    __slots__ = ("_few_since", "buffered", "cap", "in_hand", "prefetch_count", "reserved")
+    __slots__ = ("_few_since", "buffered", "cap", "in_hand", "prefetch_count", "reserved", "sources")
 
     def __init__(self, *, cap: int, prefetch_count: int = 0) -> None:
         self.cap = cap
@@ -38,6 +56,8 @@ class Window:
         self.buffered = 0
         #: Asked for by polls in flight.
         self.reserved = 0
+        #: SQS queues that are polled for it.
+        self.sources = 0
         #: Since when there have been free slots, but too few for a poll.
         self._few_since: float | None = None
 
@@ -57,41 +77,52 @@ class Window:
         return self.buffered > 0 and self.in_hand + self.buffered > self.limit
 
     @property
+    def settled_quietly(self) -> bool:
+        """Whether a slot that has just come free changes nothing: nothing waits for it, and others are waited for."""
+        enough = min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
+        return not self.buffered and self._few_since is not None and 0 < self._free < enough
+
+    def grant(self, ask: int, *, polling: bool, since: float | None, now: float) -> Grant:
+        """Say for how many messages a poll may ask.
+
+        Args:
+            ask: for how many it would be good, as far as is known; 0: nothing is.
+            polling: whether the queue has a poll in flight already.
+            since: since when it has been refused one, on the monotonic clock.
+            now: on the same clock.
+        """
+        if self.in_hand + self.buffered >= self.limit:
+            return Grant()
+        wanted = max(ask, self._share)
+        if wanted == 1:
+            return Grant() if polling else Grant(messages=1)
+        free = self._free
+        if free >= min(wanted, max(1, self.limit // 2)) or (free > 0 and self._have_gathered(now)):
+            self._few_since = None
+            return Grant(messages=min(free, wanted), reserved=min(free, wanted))
+        if free > 0 and self._few_since is not None:
+            return Grant(again=self._few_since + self._gather)
+        self._few_since = None
+        patient_until = (now if since is None else since) + PATIENCE
+        if not polling and now >= patient_until:
+            return Grant(messages=1)
+        return Grant(again=None if polling else patient_until)
+
+    @property
     def _free(self) -> int:
         return self.limit - self.in_hand - self.buffered - self.reserved
 
     @property
-    def _enough(self) -> int:
-        return min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
+    def _share(self) -> int:
+        """For how many messages an idle queue may ask."""
+        share = self.limit if self.sources <= 1 else self.limit // (2 * self.sources)
+        return max(1, min(share, quotas.MAX_RECEIVE_MESSAGES))
 
     @property
     def _gather(self) -> float:
         return min(GATHER_AT_MOST, self.limit * GATHER_PER_SLOT)
 
-    @property
-    def settled_quietly(self) -> bool:
-        """Whether a slot that has just come free changes nothing: nothing waits for it, and others are waited for."""
-        return not self.buffered and self._few_since is not None and 0 < self._free < self._enough
-
-    def grant(self, *, polling: bool, now: float) -> int:
-        """Say for how many messages a new poll may ask; 0: no poll now.
-
-        ``polling``: whether the queue has a poll in flight already. ``now``: on the monotonic clock.
-        """
-        free = self._free
-        if free <= 0:
-            self._few_since = None
-            spare = self.in_hand + self.buffered < self.limit
-            return 1 if spare and not polling else 0
-        if free < self._enough:
-            if self._few_since is None:
-                self._few_since = now
-            if now < self._few_since + self._gather:
-                return 0
-        self._few_since = None
-        return min(free, quotas.MAX_RECEIVE_MESSAGES)
-
-    @property
-    def next_grant(self) -> float | None:
-        """When the few slots that are free have waited long enough, on the monotonic clock; None: none wait."""
-        return None if self._few_since is None else self._few_since + self._gather
+    def _have_gathered(self, now: float) -> bool:
+        if self._few_since is None:
+            self._few_since = now
+        return now >= self._few_since + self._gather

@@ -5,77 +5,108 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.receiving.window import GATHER_AT_MOST, Window
+from kombu_sns_sqs.receiving.window import GATHER_AT_MOST, PATIENCE, Grant, Window
 
-STEPS = st.lists(st.tuples(st.sampled_from(["poll", "answer", "deliver", "ack"]), st.integers(0, 4)), max_size=120)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["poll", "answer", "deliver", "ack"]), st.integers(0, 4), st.integers(0, 10)),
+    max_size=120,
+)
 
 
-@given(limit=st.integers(1, 30), steps=STEPS)
-def test_polls_never_ask_for_more_than_is_free(limit: int, steps: list[tuple[str, int]]) -> None:
+def window(limit: int, *, in_hand: int = 0, sources: int = 1) -> Window:
+    """A window of so many slots."""
+    made = Window(cap=1000, prefetch_count=limit)
+    made.in_hand, made.sources = in_hand, sources
+    return made
+
+
+def ask(of: Window, messages: int = 0, *, polling: bool = False, since: float | None = None, now: float = 0) -> Grant:
+    """Ask for a poll."""
+    return of.grant(messages, polling=polling, since=since, now=now)
+
+
+@given(limit=st.integers(1, 30), sources=st.integers(1, 20), steps=STEPS)
+def test_polls_never_ask_for_more_than_is_free(limit: int, sources: int, steps: list[tuple[str, int, int]]) -> None:
     """But for one single-message poll of each queue; and the application never has more than the window."""
-    window = Window(cap=1000, prefetch_count=limit)
-    asked: dict[int, list[int]] = {queue: [] for queue in range(5)}
-    for now, (step, queue) in enumerate(steps):
-        if step == "poll" and (count := window.grant(polling=bool(asked[queue]), now=float(now))):
-            free = limit - window.in_hand - window.buffered - window.reserved
-            assert count <= max(free, 0) or (count == 1 and not asked[queue])
-            assert 1 <= count <= 10
-            window.reserved += count
-            asked[queue].append(count)
+    of = window(limit, sources=sources)
+    asked: dict[int, list[Grant]] = {queue: [] for queue in range(5)}
+    for now, (step, queue, messages) in enumerate(steps):
+        if step == "poll":
+            grant = ask(of, messages, polling=bool(asked[queue]), now=now)
+            free = limit - of.in_hand - of.buffered - of.reserved
+            assert grant.messages <= max(free, 0) or (grant.messages == 1 and not asked[queue])
+            assert 0 <= grant.reserved <= grant.messages <= 10
+            assert grant.again is None or grant.again > now
+            if grant.messages:
+                of.reserved += grant.reserved
+                asked[queue].append(grant)
         elif step == "answer" and asked[queue]:
-            count = asked[queue].pop()
-            window.reserved -= count
-            window.buffered += count
-        elif step == "deliver" and window.buffered and window.open:
-            window.buffered -= 1
-            window.in_hand += 1
-        elif step == "ack" and window.in_hand:
-            window.in_hand -= 1
-        assert window.in_hand <= limit
+            grant = asked[queue].pop()
+            of.reserved -= grant.reserved
+            of.buffered += grant.messages
+        elif step == "deliver" and of.buffered and of.open:
+            of.buffered -= 1
+            of.in_hand += 1
+        elif step == "ack" and of.in_hand:
+            of.in_hand -= 1
+        assert of.in_hand <= limit
 
 
-def test_a_full_window_polls_nothing() -> None:
-    """Not even for one."""
-    window = Window(cap=1000, prefetch_count=2)
-    window.in_hand = 2
-    assert window.grant(polling=False, now=0.0) == 0
-    assert not window.open
+def test_a_full_window_polls_nothing_until_an_ack() -> None:
+    """Not even for one; and no timer looks."""
+    of = window(2, in_hand=2)
+    assert ask(of) == Grant()
+    assert not of.open
 
 
 def test_no_prefetch_count_means_the_cap() -> None:
     """AMQP's "unlimited" must not fill the memory."""
-    window = Window(cap=3)
-    assert window.limit == 3
-    assert window.grant(polling=False, now=0.0) == 3
+    of = Window(cap=3)
+    assert of.limit == 3
+    assert ask(of).messages == 3
 
 
 def test_a_few_free_slots_wait_a_moment_for_more() -> None:
     """A poll for one message costs what a poll for ten costs."""
-    window = Window(cap=1000, prefetch_count=100)
-    window.in_hand = 95
-    assert window.grant(polling=False, now=7.0) == 0
-    assert window.next_grant == 7.0 + GATHER_AT_MOST
-    window.in_hand = 93
-    assert window.grant(polling=False, now=7.0 + GATHER_AT_MOST / 2) == 0
-    assert window.grant(polling=False, now=7.0 + GATHER_AT_MOST) == 7
-    assert window.next_grant is None
+    of = window(100, in_hand=95)
+    assert ask(of, now=7) == Grant(again=7 + GATHER_AT_MOST)
+    assert of.settled_quietly
+    of.in_hand = 93
+    assert ask(of, now=7 + GATHER_AT_MOST / 2).messages == 0
+    assert ask(of, now=7 + GATHER_AT_MOST) == Grant(messages=7, reserved=7)
+    assert not of.settled_quietly
 
 
 def test_enough_free_slots_wait_for_nothing() -> None:
     """Ten, or half of a small window."""
-    window = Window(cap=1000, prefetch_count=100)
-    window.in_hand = 90
-    assert window.grant(polling=False, now=0.0) == 10
-    window = Window(cap=1000, prefetch_count=4)
-    window.in_hand = 2
-    assert window.grant(polling=False, now=0.0) == 2
-    window = Window(cap=1000, prefetch_count=1)
-    assert window.grant(polling=False, now=0.0) == 1
+    assert ask(window(100, in_hand=90)).messages == 10
+    assert ask(window(4, in_hand=2)).messages == 2
+    assert ask(window(1)).messages == 1
 
 
 def test_a_small_window_waits_less() -> None:
     """Its messages may all be running, and a process of the pool idle."""
-    window = Window(cap=1000, prefetch_count=10)
-    window.in_hand = 9
-    assert window.grant(polling=False, now=7.0) == 0
-    assert window.grant(polling=False, now=7.011) == 1
+    of = window(10, in_hand=9)
+    assert ask(of, now=7).messages == 0
+    assert ask(of, now=7.011).messages == 1
+
+
+def test_idle_queues_leave_half_of_the_window_to_those_that_have_something() -> None:
+    """However many they are: their long polls may be open for twenty seconds."""
+    of = window(100, sources=10)
+    for _ in range(9):
+        of.reserved += ask(of).reserved
+    assert of.reserved == 45
+    assert ask(of, 10).messages == 10
+    of = window(100, sources=100)
+    assert ask(of) == Grant(messages=1, reserved=0)
+    assert ask(of, polling=True) == Grant()
+
+
+def test_a_queue_that_finds_all_slots_taken_may_have_one_message_after_a_while() -> None:
+    """Others may be asking in vain; but while they get answers, it waits for slots enough."""
+    of = window(20, sources=3)
+    of.reserved = 20
+    assert ask(of, 10, now=5) == Grant(again=5 + PATIENCE)
+    assert ask(of, 10, since=5, now=5 + PATIENCE) == Grant(messages=1, reserved=0)
+    assert ask(of, 10, polling=True, since=5, now=5 + PATIENCE) == Grant()

@@ -1,0 +1,65 @@
+"""How often, and for how much, one SQS queue is asked: more while its answers are full, less when not. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kombu_sns_sqs import quotas
+
+#: Polls of one SQS queue in flight at most.
+MAX_POLLS: Final = 8
+
+
+class Pace:
+    """What is known of one SQS queue from its last answers."""
+
+    __slots__ = ("again", "ask", "failures", "in_flight", "not_before", "probed", "probing", "waiting_since", "want")
+
+    def __init__(self) -> None:
+        #: Polls that are not answered yet, and how many there should be.
+        self.in_flight = 0
+        self.want = 1
+        #: For how many messages the next poll asks; 0: nothing speaks for more than a share of the window.
+        self.ask = 0
+        #: Since when the queue has wanted a poll and found no slot, and when to look for one again.
+        self.waiting_since: float | None = None
+        self.again: float | None = None
+        #: Of a priority level: whether it is being asked without waiting, and whether it has been.
+        self.probing = False
+        self.probed = False
+        self.failures = 0
+        self.not_before = 0.0
+
+    def answered(self, *, asked: int, got: int) -> None:
+        """Note what a poll has brought."""
+        self.failures = 0
+        self.probed = not got
+        if got == quotas.MAX_RECEIVE_MESSAGES:
+            self.want = min(self.want * 2, MAX_POLLS)
+        elif got < asked:
+            self.want = max(1, self.want // 2) if got else 1
+        self.ask = min(asked * 2, quotas.MAX_RECEIVE_MESSAGES) if got == asked else got
+
+    def failed(self, *, until: float) -> None:
+        """Note that a poll has failed, and that the next may not begin before a point of the clock."""
+        self.failures += 1
+        self.want = 1
+        self.not_before = until
+
+    def wait_for_slots(self, now: float, again: float | None) -> None:
+        """Note that no slot was free; ``again``: when to look though nothing has happened, None where an ack tells."""
+        if again is None:
+            self.waiting_since = None
+        elif self.waiting_since is None:
+            self.waiting_since = now
+        self.again = again
+
+    def polls(self) -> None:
+        """Note that a poll begins."""
+        self.in_flight += 1
+        self.waiting_since = self.again = None
+
+    def next_try(self) -> float | None:
+        """When there may be something to do though nothing has happened; None: never."""
+        moments = [self.again, self.not_before if self.failures and not self.in_flight else None]
+        return min((moment for moment in moments if moment is not None), default=None)
