@@ -36,6 +36,8 @@ from kombu_sns_sqs.wire.deaths import Reason
 
 logger = logging.getLogger(__name__)
 
+#: Seconds for which a poll is open that is to fetch a backlog, not to wait for a message.
+_BRIEFLY: Final = 1
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
 
 
@@ -126,7 +128,7 @@ class Poller:
             identity=self.queue.identity,
             queue_url=self.queue.urls[number],
             max_messages=grant.messages,
-            wait_seconds=0 if probe else min(wait, self._max_wait),
+            wait_seconds=0 if probe else self._wait(level, min(wait, self._max_wait)),
             visibility_timeout=self._lease_seconds,
         )
         era = self._era
@@ -139,6 +141,13 @@ class Poller:
             self._answered(number, level, grant.messages, reply)
 
         self._client().call(operation).then(answered)
+
+    def _wait(self, level: Pace, longest: int) -> int:
+        """Say how long a poll may stay open, in seconds: the slots it reserves are nobody else's meanwhile."""
+        alone = self.window.sources <= 1
+        if level.in_flight > 1:
+            return min(longest, _BRIEFLY) if alone else 0
+        return min(longest, _BRIEFLY) if level.ask and not alone else longest
 
     def _reserve(self, count: int) -> None:
         self._reserved += count
@@ -207,6 +216,11 @@ class Poller:
             self._judge(arrival)
 
     # -- what leaves -----------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are messages to hand out, now or when a higher level has been asked."""
+        return bool(self._ready)
 
     def take(self, now: float) -> Delivery | None:
         """Hand over the next message; None while there is none, or a higher level is being asked."""

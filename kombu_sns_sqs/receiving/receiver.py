@@ -211,7 +211,7 @@ class Receiver:
 
     def _deliver_one(self, now: float) -> bool:
         """Hand over one message; the queue it came from is asked last the next time."""
-        for key, lane in list(self._lanes.items()):
+        for key, lane in [(key, lane) for key, lane in self._lanes.items() if lane.poller.ready]:
             consumer = lane.next_consumer()
             delivery = lane.poller.take(now) if consumer is not None else None
             if consumer is None or delivery is None:
