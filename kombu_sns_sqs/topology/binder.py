@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
@@ -78,6 +78,12 @@ class Binder:
             born_with = self._new.pop(queue.name, None)
         if born_with is None:
             self._access.open(queue)
+        with self._filtering.turn:
+            subscription = self._subscribe(queue, topic, routing_key, born_with)
+        self._directory.bindings(queue.name).add(exchange, topic.type, routing_key)
+        self._filtering.narrow_when_quiet(queue, topic, subscription)
+
+    def _subscribe(self, queue: Queue, topic: Topic, routing_key: str, born_with: Mapping[str, str] | None) -> str:
         tags = self.tags(queue) if born_with is None else QueueTags(tags=born_with)
         subscription, policy = self._subscriptions.find(queue, topic, tags)
         if subscription is None:
@@ -89,8 +95,7 @@ class Binder:
         self._subscriptions.remember(queue, topic, subscription)
         if policy:
             self._filtering.widen(queue, topic, subscription, policy)
-        self._directory.bindings(queue.name).add(exchange, topic.type, routing_key)
-        self._filtering.narrow_when_quiet(queue, topic, subscription)
+        return subscription
 
     def _write_tags(self, queue: Queue, topic: Topic, routing_key: str, subscription: str, tags: QueueTags) -> None:
         key, value = binding_tag(topic.exchange, routing_key)

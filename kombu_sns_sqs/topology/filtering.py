@@ -51,6 +51,9 @@ class Filtering:
         self._tags = tags
         self._options = options
         self._lock = threading.Lock()
+        #: Held by who adds a binding, and by who narrows: a policy derived from the tags before the binding would, for
+        #: the moment until it is derived again, keep back what the binding is for.
+        self.turn = threading.RLock()
         self._quiet_at: dict[tuple[str, str], float] = {}
 
     def widen(self, queue: Queue, topic: Topic, subscription: str, policy: str) -> None:
@@ -71,10 +74,13 @@ class Filtering:
 
     def narrow(self, queue: Queue, topic: Topic, subscription: str) -> None:
         """Write the narrowest policy that covers all bindings."""
-        reply = self._control.call(topic.identity, "sns", "get_subscription_attributes", SubscriptionArn=subscription)
-        if reply.failure is None:
-            current = reply.value["Attributes"].get("FilterPolicy")
-            self._settle(queue, topic, subscription, current, must=False)
+        with self.turn:
+            reply = self._control.call(
+                topic.identity, "sns", "get_subscription_attributes", SubscriptionArn=subscription
+            )
+            if reply.failure is None:
+                current = reply.value["Attributes"].get("FilterPolicy")
+                self._settle(queue, topic, subscription, current, must=False)
 
     def narrow_when_quiet(self, queue: Queue, topic: Topic, subscription: str) -> None:
         """Narrow when no binding has been added for a while: a policy that has to be widened withholds messages."""
