@@ -71,7 +71,8 @@ def drain(
     ):
         begun, cpu_at_begin = worker.wait_until_ready()
         worker.wait_until_done(tasks, timeout=PATIENCE)
-        seconds, cpu = time.monotonic() - begun, worker.cpu - cpu_at_begin
+        # In ticks of 10 ms, which a few tasks may not fill: the difference of two floats is then a little off zero.
+        seconds, cpu = time.monotonic() - begun, max(0.0, worker.cpu - cpu_at_begin)
         settle(testbed, contender)
     return Drained(
         tasks=tasks,

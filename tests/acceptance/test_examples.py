@@ -54,7 +54,7 @@ def run(example: str, *arguments: str, environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize(
     ("example", "place"),
-    [("tasks.py", 0), ("broadcast.py", 1), ("batches.py", 2), ("plain_kombu.py", 3), ("dead_letters.py", 4)],
+    [("tasks.py", 0), ("broadcast.py", 1), ("batches.py", 2), ("plain_kombu.py", 3), ("dead_letters.py", 5)],
 )
 def test_the_readme_shows_the_example(example: str, place: int) -> None:
     """The code block is, to the letter, the marked part of the file."""
