@@ -1,7 +1,7 @@
 """Publishes no-op tasks and says what that took: ``{"messages": …, "seconds": …, "cpu": …}``.
 
 Settings: ``way`` (``delay``: one by one; ``batch``: inside kombu's ``Producer.batch()``; ``group``: Celery's groups of
-a hundred), ``messages``, ``queue``; ``queues`` to spread them; ``gate`` for a count of instructions; ``skip``,
+a thousand), ``messages``, ``queue``; ``queues`` to spread them; ``gate`` for a count of instructions; ``skip``,
 how many make connections and look up what has to be looked up: they are published, and not in the figures.
 """
 
@@ -23,7 +23,7 @@ from celery import group
 
 #: Published before anything is measured.
 WARM_UP = 5
-_GROUP = 100
+_GROUP = 1000
 
 
 def one_by_one(queues: Iterable[str]) -> None:
@@ -43,7 +43,7 @@ def in_a_batch(queues: Iterable[str]) -> None:
 
 
 def in_groups(queues: Iterable[str]) -> None:
-    """Publish groups of a hundred."""
+    """Publish groups of a thousand."""
     queues = iter(queues)
     while part := list(islice(queues, _GROUP)):
         group(nothing.s().set(queue=queue) for queue in part).apply_async()

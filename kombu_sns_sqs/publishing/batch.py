@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Requests under way at once. At 15 ms to the service that is some ten thousand messages a second.
 _MAX_REQUESTS: Final = 16
+#: Requests that may still be under way when a batch has been large enough and goes on.
+_LEFT_UNDER_WAY: Final = 4
 _BACKOFF: Final = Backoff()
 _UNANSWERED: Final = Failure(kind=Kind.UNREACHABLE, code="NoAnswerForEntry")
 
@@ -55,7 +57,7 @@ class PublishBatch:
         publisher: wraps and addresses messages.
         client: carries the requests; nobody else uses it meanwhile.
         give_back: takes the client back.
-        max_size: messages after which it flushes by itself, at least 1.
+        max_size: messages after which what was gathered is sent off, and what has failed is told, at least 1.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class PublishBatch:
 
         Raises:
             MessageError: AWS would refuse it. Nothing has become of the others.
-            PublishBatchFailed: ``max_size`` was reached, and the flush failed.
+            PublishBatchFailed: ``max_size`` was reached, and not all before it were sent.
         """
         if self._closed:
             raise RuntimeError("the publish batch is closed")
@@ -112,18 +114,15 @@ class PublishBatch:
         elif self._fill(_Item(publication, parcel)):
             self._go_on()
         if self._taken >= self._max_size:
-            self.flush()
+            self._turn_over()
 
     def flush(self) -> None:
         """Send what is left and wait for every answer.
 
         Raises:
-            PublishBatchFailed: with what became of each message since the last flush.
+            PublishBatchFailed: not all messages of the batch were sent.
         """
-        for batcher in self._filling.values():
-            self._waiting.extend(items for _, items in batcher.drain())
-        while self._waiting or self._under_way or self._retries:
-            self._go_on(wait=True)
+        self._send_off(0)
         sent, refused, unknown = self._sent, self._refused, self._unknown
         self._start_anew()
         if refused or unknown:
@@ -145,6 +144,21 @@ class PublishBatch:
         self._give_back(self._client)
 
     # -- sending ---------------------------------------------------------------------------------------------
+
+    def _turn_over(self) -> None:
+        """Send off what was gathered, without the pause in which the last answers come; raise if any have failed."""
+        self._send_off(_LEFT_UNDER_WAY)
+        if self._refused or self._unknown:
+            self.flush()
+        self._taken = 0
+        self._sent.clear()
+
+    def _send_off(self, left: int) -> None:
+        """Send all there is, and wait until no more than so many requests are unanswered."""
+        for batcher in self._filling.values():
+            self._waiting.extend(items for _, items in batcher.drain())
+        while self._waiting or self._retries or self._under_way > left:
+            self._go_on(wait=True)
 
     def _fill(self, item: _Item) -> bool:
         """Put a message with those that go to the same place; True where that filled a request."""
@@ -169,7 +183,7 @@ class PublishBatch:
                 self._start(items)
         self._waiting.extendleft(reversed(held_up))
         timeout: float | None = 0.0
-        if wait or self._under_way >= _MAX_REQUESTS:
+        if wait or self._under_way + len(self._retries) >= _MAX_REQUESTS:
             timeout = max(0.0, self._retries[0][0] - now) if self._retries else None
         self._client.run_once(timeout)
 

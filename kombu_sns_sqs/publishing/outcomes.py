@@ -35,10 +35,11 @@ class Publication:
 
 
 class PublishBatchFailed(Error, BatchPublishError):
-    """Not all messages since the last flush were sent.
+    """Not all messages of a batch were sent.
 
-    Every message that was given to the batch since then is in one of the lists. Those in ``unknown`` may have arrived:
-    to send them again may run a task twice, not to may lose it.
+    Those in ``unknown`` may have arrived: to send them again may run a task twice, not to may lose it. Whatever was
+    given to the batch and is in none of the lists was sent before: ``sent`` goes back to the last flush, or the last
+    ``max_size`` messages.
 
     Args:
         sent: AWS has them.

@@ -98,12 +98,34 @@ def test_a_request_is_full_by_bytes_too(producer: Producer, queue: Any, relay: R
     assert relay.calls["SendMessageBatch"] == 2
 
 
-def test_a_batch_flushes_by_itself_when_it_is_large_enough(producer: Producer, queue: Any, relay: Relay) -> None:
-    """After ``max_size`` messages AWS has them, whatever comes after."""
-    with producer.batch(max_size=7):
-        for number in range(7):
+def test_a_batch_that_is_large_enough_is_sent_off(producer: Producer, queue: Any, relay: Relay) -> None:
+    """After ``max_size`` messages, whatever comes after; the block does not grow without end."""
+    with producer.batch(max_size=60):
+        for number in range(65):
             producer.publish(f"m{number}", routing_key="q")
-        assert relay.answered["SendMessageBatch"] == 1
+        assert relay.calls["SendMessageBatch"] >= 2
+        assert relay.answered["SendMessageBatch"] >= 2
+    assert relay.calls["SendMessageBatch"] == 7
+    assert bodies(queue, 65) == names(65)
+
+
+def test_what_failed_is_told_when_the_batch_is_large_enough(producer: Producer, queue: Any, relay: Relay) -> None:
+    """Not after a million messages; and what is told was waited for."""
+    relay.fault("SendMessageBatch", Refused("AccessDenied", 403), times=1)
+    published = 0
+
+    def publish() -> None:
+        nonlocal published
+        with producer.batch(max_size=60):
+            for number in range(1000):
+                producer.publish(f"m{number}", routing_key="q")
+                published += 1
+
+    with pytest.raises(PublishBatchFailed) as caught:
+        publish()
+    assert published < 200
+    assert len(caught.value.refused) == 10
+    assert len(caught.value.sent) + 10 <= published + 1
 
 
 def test_a_block_that_fails_sends_nothing_that_has_not_left(producer: Producer, queue: Any, relay: Relay) -> None:
