@@ -13,6 +13,7 @@ from kombu import Connection, Exchange, Queue
 
 import kombu_sns_sqs
 from kombu_sns_sqs import errors
+from tests.faults.conftest import drain_until
 from tests.faults.weather import Refused
 
 if TYPE_CHECKING:
@@ -313,3 +314,26 @@ def wait_for(look: Callable[[], Any], timeout: float = 15.0) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return value
+
+
+def test_many_queues_of_one_consumer_are_fetched_in_tens(connect: Connect, relay: Relay) -> None:
+    """Ten queues under one window: none is fed message by message, and none waits for the long poll of another."""
+    connection = connect(wait_time_seconds=20)
+    queues = [Queue(f"q{number}")(connection) for number in range(10)]
+    for queue in queues:
+        queue.declare()
+        with connection.Producer() as producer, producer.batch():
+            for number in range(30):
+                producer.publish(number, routing_key=queue.name)
+    got: Counter[str] = Counter()
+
+    def take(_: Any, message: Any) -> None:
+        got[message.delivery_info["routing_key"]] += 1
+        message.ack()
+
+    def consume() -> None:
+        with connection.Consumer(queues, callbacks=[take], prefetch_count=100):
+            drain_until(connection, lambda: got.total() == 300)
+
+    assert calls_of(relay, consume)["ReceiveMessage"] <= 90
+    assert set(got.values()) == {30}
