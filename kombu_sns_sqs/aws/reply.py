@@ -21,6 +21,7 @@ __all__ = ("Reply", "bare_code", "parse_failure", "read_reply", "unreachable")
 _OK = 200
 #: Enough of an answer that is not AWS's (a proxy's page) to tell in a log line whose it is.
 _EXCERPT = 200
+_UNANSWERED = Failure(kind=Kind.UNREACHABLE, code="NoAnswerForEntry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Reply:
     def ok(self) -> bool:
         """Whether AWS carried the request out."""
         return self.failure is None
+
+    def failure_of(self, entry: str) -> Failure | None:
+        """Say why one entry of a batch has failed, None where it has not; one not answered for may have been sent."""
+        if self.failure is not None:
+            return self.failure
+        if entry in self.value.succeeded:
+            return None
+        failure: Failure = self.value.failed.get(entry, _UNANSWERED)
+        return failure
 
 
 def unreachable(operation: Operation, code: str, message: str = "") -> Reply:

@@ -34,7 +34,6 @@ _MAX_REQUESTS: Final = 16
 #: Requests that may still be under way when a batch has been large enough and goes on.
 _LEFT_UNDER_WAY: Final = 4
 _BACKOFF: Final = Backoff()
-_UNANSWERED: Final = Failure(kind=Kind.UNREACHABLE, code="NoAnswerForEntry")
 
 
 @dataclass(slots=True, eq=False)
@@ -201,7 +200,7 @@ class PublishBatch:
     def _answered(self, items: list[_Item], reply: Reply) -> None:
         self._under_way -= 1
         self._busy.discard(items[0].parcel.destination.address)
-        again = [item for number, item in enumerate(items) if self._settled(item, _failure(reply, str(number)))]
+        again = [item for number, item in enumerate(items) if self._settled(item, reply.failure_of(str(number)))]
         if again:
             due = time.monotonic() + _BACKOFF.delay(again[0].attempts, random.random)
             heapq.heappush(self._retries, (due, next(self._order), again))
@@ -238,13 +237,3 @@ class PublishBatch:
         item.parcel = parcel
         self._waiting.append([item])
         return True
-
-
-def _failure(reply: Reply, number: str) -> Failure | None:
-    """Say why an entry of a batch has failed, None where it has not."""
-    if reply.failure is not None:
-        return reply.failure
-    if number in reply.value.succeeded:
-        return None
-    failure: Failure = reply.value.failed.get(number, _UNANSWERED)
-    return failure

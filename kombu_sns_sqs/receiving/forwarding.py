@@ -131,11 +131,11 @@ class Forwarder:
         def answered(reply: Reply) -> None:
             now = self._clock()
             for number, (hop, _) in enumerate(batch):
-                if reply.failure is None and str(number) in reply.value.succeeded:
+                failure = reply.failure_of(str(number))
+                if failure is None:
                     self._sent(hop)
                 else:
-                    failure = reply.failure or reply.value.failed.get(str(number))
-                    self._failed(hop, failure or Failure(kind=Kind.UNREACHABLE, code="NoAnswer"), now)
+                    self._failed(hop, failure, now)
 
         client.call(operation).then(answered)
 

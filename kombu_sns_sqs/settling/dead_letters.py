@@ -25,7 +25,7 @@ from kombu_sns_sqs.aws.operation import Operation, SendEntry
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
-from kombu_sns_sqs.errors import Error, Failure, Kind, exception_for
+from kombu_sns_sqs.errors import Error, Kind, exception_for
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.messages import Delivery, Outgoing
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets, Target
@@ -172,7 +172,7 @@ class DeadLetters:
                 self._failed(death, exc)
             return
         for number, (death, _) in enumerate(lines):
-            failure = _outcome(replies[0], str(number))
+            failure = replies[0].failure_of(str(number))
             if failure is None:
                 self._buried(death)
                 continue
@@ -246,14 +246,3 @@ def _operation(target: Target, lines: Sequence[_Line]) -> Operation:
     if target.exchange:
         return operations.publish_batch(identity=target.identity, topic_arn=target.address, entries=entries)
     return operations.send_message_batch(identity=target.identity, queue_url=target.address, entries=entries)
-
-
-def _outcome(reply: Reply, entry: str) -> Failure | None:
-    """Say what became of an entry; one that was not answered for may or may not have been sent."""
-    if reply.failure is not None:
-        return reply.failure
-    if entry in reply.value.succeeded:
-        return None
-    unknown = Failure(kind=Kind.UNREACHABLE, code="NoAnswer")
-    failure: Failure = reply.value.failed.get(entry, unknown)
-    return failure
