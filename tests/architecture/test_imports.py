@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("qos", "janitor", "publishing.publisher", "receiving.poller", "receiving.refreshing", "settling.dead_letters"),
     (
         "publishing.dead_letter_targets",
+        "receiving.answer_age",
         "receiving.arrivals",
         "receiving.tick",
         "receiving.window",
@@ -29,10 +30,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.provisioner",
     ),
     ("settling.settler",),
+    ("settling.settlements",),
     ("topology.binder",),
     ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
     ("topology.directory", "topology.emptying", "settling.outbox", "publishing.parcel", "publishing.outcomes"),
-    ("settling.holdings",),
+    ("settling.holdings", "settling.losses"),
     ("aws",),
     ("local", "wire", "topology.knowledge", "topology.tags", "option_reading"),
     (
@@ -46,7 +48,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "messages", "options", "redelivery"),
     ("identity",),
-    ("errors", "lifecycle", "quotas"),
+    ("clock", "errors", "lifecycle", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -61,10 +63,12 @@ PURE = (
     "option_reading",
     "options",
     "quotas",
+    "receiving.answer_age",
     "receiving.window",
     "redelivery",
     "settling.holdings",
     "settling.outbox",
+    "settling.settlements",
     "wire.attributes",
     "wire.dead_letter",
     "wire.deaths",
