@@ -15,10 +15,11 @@ from kombu.transport import TRANSPORT_ALIASES
 if TYPE_CHECKING:
     from kombu_sns_sqs.options import Options
     from kombu_sns_sqs.scheduling import scheduled
-    from kombu_sns_sqs.services import shutdown
+    from kombu_sns_sqs.services import lost_leases, shutdown
+    from kombu_sns_sqs.settling.losses import LostLease
     from kombu_sns_sqs.transport import Transport
 
-__all__ = ("Options", "Transport", "__version__", "scheduled", "shutdown")
+__all__ = ("LostLease", "Options", "Transport", "__version__", "lost_leases", "scheduled", "shutdown")
 
 __version__: Final = "0.1.0"
 
@@ -29,8 +30,10 @@ TRANSPORT_ALIASES.setdefault("sns-sqs", "kombu_sns_sqs.transport:Transport")
 serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sns-sqs", "utf-8")
 
 _LAZY: Final = {
+    "LostLease": "kombu_sns_sqs.settling.losses",
     "Options": "kombu_sns_sqs.options",
     "Transport": "kombu_sns_sqs.transport",
+    "lost_leases": "kombu_sns_sqs.services",
     "scheduled": "kombu_sns_sqs.scheduling",
     "shutdown": "kombu_sns_sqs.services",
 }

@@ -13,6 +13,8 @@ from dataclasses import fields, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from kombu.utils.imports import symbol_by_name
+
 from kombu_sns_sqs.backoff import read_backoff_policy
 from kombu_sns_sqs.broker_url import BrokerURL
 from kombu_sns_sqs.errors import OptionsError
@@ -225,6 +227,18 @@ def _names(name: str, value: Any) -> frozenset[str]:
     return frozenset(names)
 
 
+def _function(name: str, value: Any) -> Callable[..., Any]:
+    """Take a function, or find it by its dotted path."""
+    if isinstance(value, str):
+        try:
+            value = symbol_by_name(value)
+        except (ImportError, AttributeError, ValueError) as exc:
+            raise OptionsError(f"{name} is {value!r}, which cannot be imported: {exc}") from exc
+    if not callable(value):
+        raise OptionsError(f"{name} is {value!r}: it must be a function, or the dotted path of one")
+    return value  # type: ignore[no-any-return]
+
+
 def _converter(convert: Callable[[str, Any], Any], name: str) -> Callable[[Any], Any]:
     return lambda value: convert(name, value)
 
@@ -247,6 +261,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
         _flag: ("eta_by_sqs", "filter_policies"),
         read_backoff_policy: ("backoff_policy",),
         _names: ("backoff_tasks",),
+        _function: ("on_lease_lost",),
         _settings: ("queue_tags", "queue_attributes", "client_config"),
     }.items()
     for name in names

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.backoff import BackoffPolicy, Retries
 from kombu_sns_sqs.errors import OptionsError
 from kombu_sns_sqs.identity import Identity
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs.settling.losses import LostLease
 
 Topology = Literal["create", "validate", "assume"]
 Envelope = Literal["native", "sqs"]
@@ -110,6 +113,8 @@ class Options:
             ``{count: seconds}``, an exponential back-off, or a callable; None: it comes back at once.
         backoff_tasks: the Celery tasks the policy is for; empty: all messages. A listed task that is rejected without
             requeue is retried, too, as in kombu's sqs.
+        on_lease_lost: called with a :class:`~kombu_sns_sqs.LostLease` for each message in hand that may run a second
+            time elsewhere, in the thread that renews leases: it must be quick.
         compat: ``sqs`` writes messages as kombu's sqs does; both forms are always read.
         account_id: the AWS account, where it cannot be asked for (12 digits).
         connect_timeout: seconds to wait for a connection, above 0.
@@ -142,6 +147,7 @@ class Options:
     bindings_max_age: float = 5.0
     backoff_policy: BackoffPolicy | None = None
     backoff_tasks: frozenset[str] = frozenset()
+    on_lease_lost: Callable[[LostLease], object] | None = None
     compat: Envelope = "native"
     account_id: str | None = None
     connect_timeout: float = 5.0

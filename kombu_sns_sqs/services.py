@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from kombu_sns_sqs.aws.blocking import BlockingClient
@@ -29,6 +29,7 @@ from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
+from kombu_sns_sqs.settling.losses import Loss, Losses
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.settling.settlers import Settlers
@@ -83,6 +84,7 @@ class Services:
             options=options,
         )
         self.publisher = self._make_publisher()
+        self.losses = Losses(options.on_lease_lost)
         self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
         self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
@@ -109,7 +111,12 @@ class Services:
         )
 
     def _make_settler(self, lease_seconds: int) -> Settler:
-        return Settler(client=self.event_client, lease_seconds=lease_seconds, ack_delay=self.options.ack_delay)
+        return Settler(
+            client=self.event_client,
+            lease_seconds=lease_seconds,
+            ack_delay=self.options.ack_delay,
+            losses=self.losses,
+        )
 
     def _make_dead_letters(self) -> DeadLetters:
         targets = DeadLetterTargets(
@@ -246,6 +253,16 @@ def _sessions_for(options: Options) -> Sessions:
             client_config=dict(options.client_config),
         )
     return _sessions[key]
+
+
+def lost_leases() -> dict[str, int]:
+    """Count the leases this process has lost so far, by reason; see :class:`kombu_sns_sqs.LostLease`."""
+    with _lock:
+        running = list(_registry.values())
+    total: Counter[str] = Counter({reason.value: 0 for reason in Loss})
+    for services in running:
+        total.update(services.losses.counts)
+    return dict(total)
 
 
 def _forget_parents() -> None:

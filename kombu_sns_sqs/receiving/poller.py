@@ -21,9 +21,11 @@ from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
+from kombu_sns_sqs.clock import lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
+from kombu_sns_sqs.receiving.answer_age import AnswerAge
 from kombu_sns_sqs.receiving.arrivals import Arrival
 from kombu_sns_sqs.receiving.pace import Pace
 from kombu_sns_sqs.receiving.window import Grant, Window
@@ -94,6 +96,7 @@ class Poller:
         self.stopped = False
         self._reserved = 0
         self._era = 0
+        self._ages = AnswerAge()
 
     # -- polling ---------------------------------------------------------------------------------------------
 
@@ -121,6 +124,7 @@ class Poller:
 
     def _start(self, number: int, level: Pace, grant: Grant, wait: int) -> None:
         probe = len(self._levels) > 1 and not level.probed
+        asked_at = lease_clock()
         level.polls()
         level.probing = level.probing or probe
         self._reserve(grant.reserved)
@@ -138,7 +142,7 @@ class Poller:
             level.probing = level.probing and not probe
             if era == self._era:
                 self._reserve(-grant.reserved)
-            self._answered(number, level, grant.messages, reply)
+            self._answered(number, level, grant.messages, reply, asked_at)
 
         self._client().call(operation).then(answered)
 
@@ -153,7 +157,7 @@ class Poller:
         self._reserved += count
         self.window.reserved += count
 
-    def _answered(self, number: int, level: Pace, asked: int, reply: Reply) -> None:
+    def _answered(self, number: int, level: Pace, asked: int, reply: Reply, asked_at: float) -> None:
         now = arrivals.monotonic()
         if reply.failure is not None:
             self._failed(level, reply.failure, now)
@@ -161,8 +165,10 @@ class Poller:
             if level.failures:
                 logger.info("receiving from queue %r again", self.queue.name)
             level.answered(asked=asked, got=len(reply.value))
+            given_out_at = self._ages.given_out_at(reply.date, asked_at=asked_at, now=lease_clock())
             for raw in reply.value:
-                self._arrived(self.queue.urls[number], raw, reply.date, now)
+                delivery = arrivals.read(raw, queue=self.queue, url=self.queue.urls[number])
+                self._arrived(delivery, reply.date, now, given_out_at)
         self._listener.news()
 
     def _failed(self, level: Pace, failure: Failure, now: float) -> None:
@@ -189,12 +195,15 @@ class Poller:
 
     # -- what arrives ----------------------------------------------------------------------------------------
 
-    def _arrived(self, url: str, raw: dict[str, object], aws_now: float | None, now: float) -> None:
-        delivery = arrivals.read(raw, queue=self.queue, url=url)
+    def _arrived(self, delivery: Delivery, aws_now: float | None, now: float, given_out_at: float) -> None:
         if self.stopped:
             self._release(delivery)
-        elif self._settler.hold(delivery) is Verdict.NEW:
+            return
+        verdict = self._settler.hold(delivery, since=given_out_at)
+        if verdict is Verdict.NEW:
             self._judge(arrivals.arrive(delivery, queue=self.queue, aws_now=aws_now, now=now))
+        elif verdict is Verdict.LAPSED:
+            self._dead_letters.not_delivered(delivery)
 
     def _judge(self, arrival: Arrival) -> None:
         verdict = arrivals.match(arrival.delivery, self._bindings(), received_at=arrival.since)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from kombu_sns_sqs import quotas
 from kombu_sns_sqs.messages import Delivery
 
 #: Handled messages remembered per queue.
@@ -26,6 +27,8 @@ class Verdict(Enum):
     HELD = "held"
     #: It was handled already, or its twin is held: delete it, do not run it.
     COPY = "copy"
+    #: It was given out so long ago that it is ours no more: do not run it, say nothing to SQS.
+    LAPSED = "lapsed"
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Lease:
 
     delivery: Delivery
     receipt_handle: str
-    #: When the visibility timeout ends, on the monotonic clock.
+    #: When the visibility timeout ends, on the clock of leases.
     ends_at: float
     #: When the message was received; AWS counts its twelve hours from there.
     since: float
@@ -80,8 +83,8 @@ class Holdings:
         if self._earliest is None or ends_at < self._earliest:
             self._earliest = ends_at
 
-    def handled(self, delivery: Delivery) -> str:
-        """Note that a message is done with; its current receipt handle deletes it."""
+    def handled(self, delivery: Delivery) -> Lease | None:
+        """Note that a message is done with; the lease it was held by has the receipt that deletes it."""
         url, publish_id = delivery.copy_key
         queue = self._handled.get(url)
         if queue is None:
@@ -91,27 +94,36 @@ class Holdings:
             queue.popitem(last=False)
         return self.drop(delivery)
 
-    def drop(self, delivery: Delivery) -> str:
-        """Hold a message no longer, without having handled it; its current receipt handle gives it back."""
+    def drop(self, delivery: Delivery) -> Lease | None:
+        """Hold a message no longer, without having handled it; give the lease it was held by."""
         lease = self._held.get(delivery.copy_key)
         if lease is None or lease.delivery.message_id != delivery.message_id:
-            return delivery.receipt_handle
-        del self._held[delivery.copy_key]
-        return lease.receipt_handle
+            return None
+        return self._held.pop(delivery.copy_key)
 
     def holds(self, lease: Lease) -> bool:
         """Whether a lease is of a message that is still held."""
         return self._held.get(lease.delivery.copy_key) is lease
 
     def to_renew(self, *, latest: float, before: float) -> list[Lease]:
-        """List the leases that end before a point of the monotonic clock, if there is one that ends by ``latest``."""
+        """List the leases to renew, if there is one that ends by ``latest``: the next to end come first.
+
+        Those are the ones that end until ``before``, and of each queue as many others as its requests have room for. So
+        leases that began one after the other come to be renewed together, and a message is renewed again only after all
+        others of its queue.
+        """
         if self._earliest is None or self._earliest > latest:
             return []
         running = [lease for lease in self._held.values() if not lease.lost and not lease.renewing]
         self._earliest = min((lease.ends_at for lease in running), default=None)
         if self._earliest is None or self._earliest > latest:
             return []
-        return [lease for lease in running if lease.ends_at <= before]
+        chosen: dict[str, list[Lease]] = {}
+        for lease in sorted(running, key=lambda one: one.ends_at):
+            others = chosen.setdefault(lease.delivery.queue_url, [])
+            if lease.ends_at <= before or len(others) % quotas.MAX_BATCH_ENTRIES:
+                others.append(lease)
+        return [lease for leases in chosen.values() for lease in leases]
 
     def next_end(self) -> float | None:
         """When to look at the leases again, at the latest: none ends before; None with nothing held."""

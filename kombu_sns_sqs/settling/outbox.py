@@ -27,7 +27,8 @@ class Entry:
     Args:
         seconds: the visibility timeout to set.
         attempt: how often it has failed.
-        lease: what a renewal renews.
+        lease: what a renewal renews, or what a message is held by until it is deleted.
+        sent_at: when it left the last time, on the clock of its owner.
     """
 
     delivery: Delivery
@@ -35,6 +36,7 @@ class Entry:
     seconds: int = 0
     attempt: int = 0
     lease: Lease | None = None
+    sent_at: float = 0.0
 
 
 #: What the entries of one request have in common: the verb, and the queue's URL.

@@ -11,30 +11,24 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
-from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
-from kombu_sns_sqs.aws.retrying import Backoff
-from kombu_sns_sqs.batching import Batcher
+from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
-from kombu_sns_sqs.settling.holdings import Holdings, Lease, Verdict
-from kombu_sns_sqs.settling.outbox import Batch, Entry, Outbox, Target, Verb
+from kombu_sns_sqs.settling.holdings import Verdict
+from kombu_sns_sqs.settling.losses import Losses
+from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
+from kombu_sns_sqs.settling.settlements import Settlements
 
 logger = logging.getLogger(__name__)
 
-#: A lease may be renewed when this part of it is left, and is when that is: between the two it waits for others, so
-#: that messages received one after the other are renewed in one request, and together ever after.
-_RENEW_AT: Final = 0.5
-_RENEW_LATEST: Final = 0.4
-#: Longest sleep of the thread: what it does not hear of it finds out then.
+#: Longest sleep of the thread: what it does not hear of it finds out then, and that the machine was suspended.
 _LONGEST_SLEEP: Final = 5.0
-_BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
 
 
 class Settler:
@@ -44,16 +38,26 @@ class Settler:
         client: makes the thread's own event client.
         lease_seconds: the visibility timeout of held messages.
         ack_delay: longest time an ack waits for others.
+        losses: told of lost leases.
+        clock: the clock of leases.
     """
 
-    def __init__(self, *, client: Callable[[], EventClient], lease_seconds: int, ack_delay: float) -> None:
+    def __init__(
+        self,
+        *,
+        client: Callable[[], EventClient],
+        lease_seconds: int,
+        ack_delay: float,
+        losses: Losses | None = None,
+        clock: Clock = lease_clock,
+    ) -> None:
         self._make_client = client
         self._lease_seconds = lease_seconds
+        self._losses = losses or Losses()
+        self._clock = clock
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._holdings = Holdings()
-        self._outbox = Outbox(ack_delay=ack_delay)
-        self._unsettled = 0
+        self._settlements = Settlements(lease_seconds=lease_seconds, ack_delay=ack_delay, chance=random.random)
         self._hurry = False
         self._stopping = False
         self._pid = os.getpid()
@@ -62,14 +66,18 @@ class Settler:
 
     # -- any thread ------------------------------------------------------------------------------------------
 
-    def hold(self, delivery: Delivery) -> Verdict:
-        """Take an arrived message under lease, and say whether it may be delivered."""
+    def hold(self, delivery: Delivery, *, since: float | None = None) -> Verdict:
+        """Take an arrived message under lease, and say whether it may be delivered.
+
+        ``since``: when SQS gave it out, on the clock of leases; None: now.
+        """
         with self._lock:
-            verdict = self._holdings.admit(delivery, now=time.monotonic(), lease_seconds=self._lease_seconds)
-            sleeping = len(self._holdings) == 1
-        if verdict is Verdict.COPY:
-            self.discard(delivery)
-        elif sleeping:
+            now = self._clock()
+            verdict = self._settlements.hold(delivery, now, since=since)
+            # The thread sleeps for less than it takes a fresh lease to need it, unless it has nothing to do at all.
+            fresh = since is None or now - since < self._lease_seconds / 4
+            rouse = not fresh or verdict is Verdict.COPY or len(self._settlements) == 1
+        if rouse:
             self._wake()
         return verdict
 
@@ -78,15 +86,14 @@ class Settler:
         if self._pid != os.getpid():
             return
         with self._lock:
-            handle = self._holdings.handled(delivery)
-            wake = self._add(Verb.DELETE, Entry(delivery, handle))
+            wake = self._settlements.ack(delivery, self._clock())
         if wake:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
         """Delete a message that was not handled: a copy, or one that was sent on and comes again."""
         with self._lock:
-            wake = self._add(Verb.DELETE, Entry(delivery, self._holdings.drop(delivery)))
+            wake = self._settlements.discard(delivery, self._clock())
         if wake:
             self._wake()
 
@@ -95,32 +102,25 @@ class Settler:
         if self._pid != os.getpid():
             return
         with self._lock:
-            handle = self._holdings.drop(delivery)
-            self._add(Verb.RELEASE, Entry(delivery, handle, seconds=delay))
+            self._settlements.release(delivery, self._clock(), delay=delay)
         self._wake()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything asked so far is answered; False where ``timeout`` seconds did not do."""
-        if self._pid != os.getpid() or not self._unsettled:
+        if self._pid != os.getpid() or not self._settlements.unsettled:
             return True
         if self._stopping:
             return False
-        deadline = time.monotonic() + timeout
         with self._idle:
             self._hurry = True
         self._wake()
         with self._idle:
-            while self._unsettled:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._idle.wait(left)
-        return True
+            return self._idle.wait_for(lambda: not self._settlements.unsettled, timeout)
 
     @property
     def held(self) -> int:
         """How many messages are under lease."""
-        return len(self._holdings)
+        return len(self._settlements)
 
     def start(self) -> None:
         """Start the thread, once; it starts by itself with the first message."""
@@ -135,27 +135,14 @@ class Settler:
         """Carry out what was asked, within ``timeout`` seconds, and end."""
         settled = self.flush(timeout)
         if not settled:
-            logger.warning("%d acks or give-backs were not carried out before the stop", self._unsettled)
+            unsettled = self._settlements.unsettled
+            logger.warning("%d acks or give-backs were not carried out before the stop", unsettled)
         with self._lock:
             self._stopping = True
             thread = self._thread if self._pid == os.getpid() else None
         if thread is not None:
             self._wake()
             thread.join(timeout)
-
-    # -- bookkeeping, under the lock -------------------------------------------------------------------------
-
-    def _add(self, verb: Verb, entry: Entry) -> bool:
-        """Put an entry into the outbox; True where the thread has to know."""
-        self._unsettled += 1
-        return self._outbox.add(verb, entry, now=time.monotonic())
-
-    def _settled(self, count: int = 1) -> None:
-        with self._idle:
-            self._unsettled -= count
-            if not self._unsettled:
-                self._hurry = False
-                self._idle.notify_all()
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -171,39 +158,29 @@ class Settler:
         assert client is not None  # noqa: S101  # start() made it
         while not self._stopping:
             try:
-                for target, entries in self._due(time.monotonic()):
-                    self._send(client, target, entries)
-                client.run_once(self._sleep(time.monotonic()))
+                client.run_once(self._turn(client))
             except Exception:
                 # Whatever happens to one batch, the leases of all others depend on this thread.
                 logger.exception("settling failed; the thread goes on")
+        self._report()
         client.close()
 
-    def _due(self, now: float) -> list[Batch]:
+    def _turn(self, client: EventClient) -> float:
+        """Send what is due, report what is lost; give the seconds until there is more."""
         with self._lock:
-            renewals: Batcher[Target, Entry] = Batcher(max_age=0)
-            leases = self._holdings.to_renew(
-                latest=now + self._lease_seconds * _RENEW_LATEST, before=now + self._lease_seconds * _RENEW_AT
-            )
-            for lease in leases:
-                if now - lease.since > quotas.MAX_VISIBILITY_SECONDS - self._lease_seconds:
-                    self._lose(lease, "it has been held for the twelve hours that SQS allows")
-                    continue
-                lease.renewing = True
-                self._unsettled += 1
-                entry = Entry(lease.delivery, lease.receipt_handle, seconds=self._lease_seconds, lease=lease)
-                renewals.add((Verb.RENEW, lease.delivery.queue_url), entry, now=now)
-            return self._outbox.due(now, everything=self._hurry) + renewals.drain()
+            batches = self._settlements.due(self._clock(), everything=self._hurry)
+        for target, entries in batches:
+            self._send(client, target, entries)
+        self._report()
+        with self._lock:
+            next_due, now = self._settlements.next_due(), self._clock()
+        longest = min(_LONGEST_SLEEP, self._lease_seconds / 4)
+        return longest if next_due is None else max(0.0, min(longest, next_due - now))
 
-    def _sleep(self, now: float) -> float:
+    def _report(self) -> None:
         with self._lock:
-            ends = self._holdings.next_end()
-            moments = [
-                now + min(_LONGEST_SLEEP, self._lease_seconds * _RENEW_AT / 2),
-                self._outbox.next_due(),
-                None if ends is None else ends - self._lease_seconds * _RENEW_LATEST,
-            ]
-        return max(0.0, min(moment for moment in moments if moment is not None) - now)
+            losses = self._settlements.take_losses()
+        self._losses.report(losses)
 
     def _send(self, client: EventClient, target: Target, entries: list[Entry]) -> None:
         verb, queue_url = target
@@ -224,46 +201,25 @@ class Settler:
         client.call(operation).then(lambda reply: self._answered(target, lines, reply))
 
     def _answered(self, target: Target, lines: dict[str, Entry], reply: Reply) -> None:
-        now = time.monotonic()
-        for number, entry in lines.items():
-            failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
-            if failure is None:
-                self._done(target, entry, now)
-            else:
-                self._failed(target, entry, failure, now)
+        given_up = []
+        with self._idle:
+            now = self._clock()
+            for number, entry in lines.items():
+                failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
+                if failure is None:
+                    self._settlements.done(target, entry)
+                elif not self._settlements.failed(target, entry, failure, now, last=self._stopping):
+                    given_up.append((entry, failure))
+            if not self._settlements.unsettled:
+                self._hurry = False
+                self._idle.notify_all()
+        for entry, failure in given_up:
+            _log(target[0], entry, failure)
 
-    def _done(self, target: Target, entry: Entry, now: float) -> None:
-        if target[0] is Verb.RENEW and entry.lease is not None:
-            entry.lease.renewing = False
-            with self._lock:
-                self._holdings.extended(entry.lease, ends_at=now + self._lease_seconds)
-        self._settled()
 
-    def _failed(self, target: Target, entry: Entry, failure: Failure, now: float) -> None:
-        entry.attempt += 1
-        if entry.lease is not None and entry.lease.receipt_handle != entry.receipt_handle:
-            failure = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt")
-            entry.receipt_handle = entry.lease.receipt_handle
-        if failure.kind.passing and entry.attempt < _BACKOFF.attempts and not self._stopping:
-            with self._lock:
-                due = now + _BACKOFF.delay(entry.attempt, random.random)
-                self._outbox.add_again(target, entry, at=due)
-            return
-        if entry.lease is not None:
-            self._lose(entry.lease, str(failure))
-        elif failure.kind is Kind.STALE_RECEIPT:
-            logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, target[0].value, failure)
-        else:
-            logger.warning("could not %s message %s: %s", target[0].value, entry.delivery.message_id, failure)
-        self._settled()
-
-    def _lose(self, lease: Lease, reason: str) -> None:
-        lease.lost, lease.renewing = True, False
-        if not self._holdings.holds(lease):
-            return  # Settled while its renewal was on the way.
-        logger.warning(
-            "lost the lease of message %s of queue %r, it may run a second time elsewhere: %s",
-            lease.delivery.message_id,
-            lease.delivery.queue,
-            reason,
-        )
+def _log(verb: Verb, entry: Entry, failure: Failure) -> None:
+    """Say that a message could not be deleted or given back."""
+    if failure.kind is Kind.STALE_RECEIPT:
+        logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, verb.value, failure)
+    else:
+        logger.warning("could not %s message %s: %s", verb.value, entry.delivery.message_id, failure)

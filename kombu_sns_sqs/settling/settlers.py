@@ -25,9 +25,9 @@ class Settlers:
         self._lock = threading.Lock()
         self._by_lease = {lease_seconds: make(lease_seconds)}
 
-    def hold(self, delivery: Delivery) -> Verdict:
+    def hold(self, delivery: Delivery, *, since: float | None = None) -> Verdict:
         """Take an arrived message under lease, and say whether it may be delivered."""
-        return self._of(delivery).hold(delivery)
+        return self._of(delivery).hold(delivery, since=since)
 
     def ack(self, delivery: Delivery) -> None:
         """Delete a handled message, soon and together with others."""

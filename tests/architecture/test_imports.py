@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "publishing.dead_letter_targets",
         "publishing.postponing",
+        "receiving.answer_age",
         "receiving.hops",
         "receiving.companion_polls",
         "receiving.arrivals",
@@ -43,10 +44,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.provisioner",
     ),
     ("settling.settler",),
+    ("settling.settlements",),
     ("topology.binder", "topology.companions"),
     ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
     ("topology.directory", "topology.emptying", "settling.outbox", "publishing.parcel", "publishing.outcomes"),
-    ("settling.holdings",),
+    ("settling.holdings", "settling.losses"),
     ("aws",),
     ("local", "wire", "topology.knowledge", "topology.tags", "option_reading"),
     (
@@ -60,7 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("errors", "lifecycle", "quotas"),
+    ("clock", "errors", "lifecycle", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -76,6 +78,7 @@ PURE = (
     "option_reading",
     "options",
     "quotas",
+    "receiving.answer_age",
     "receiving.companion_polls",
     "receiving.hops",
     "receiving.pace",
@@ -83,6 +86,7 @@ PURE = (
     "redelivery",
     "settling.holdings",
     "settling.outbox",
+    "settling.settlements",
     "wire.attributes",
     "wire.dead_letter",
     "wire.deaths",

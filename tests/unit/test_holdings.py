@@ -36,7 +36,9 @@ def test_a_message_held_is_not_delivered_again_and_its_newer_receipt_counts() ->
     assert admit(holdings, delivery(handle="new"), now=70) is Verdict.HELD
     assert holdings.to_renew(latest=100, before=110) == []
     assert holdings.next_end() == 130
-    assert holdings.handled(delivery(handle="old")) == "new"
+    lease = holdings.handled(delivery(handle="old"))
+    assert lease is not None
+    assert lease.receipt_handle == "new"
 
 
 def test_another_message_of_the_same_publish_is_a_copy() -> None:
@@ -82,13 +84,14 @@ def test_the_memory_of_handled_messages_is_bounded() -> None:
 
 
 def test_leases_that_end_soon_are_found() -> None:
-    """And not those that are being renewed, or lost."""
+    """The next to end first; and not those that are being renewed, or lost."""
     holdings = Holdings()
-    for number in range(3):
+    for number in (2, 0, 1):
         admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
-    first, second = holdings.to_renew(latest=60, before=61)
+    first, second, third = holdings.to_renew(latest=60, before=62)
+    assert [lease.ends_at for lease in (first, second, third)] == [60, 61, 62]
     first.renewing, second.lost = True, True
-    assert holdings.to_renew(latest=60, before=61) == []
+    assert holdings.to_renew(latest=60, before=62) == []
     assert holdings.next_end() == 62
 
 
@@ -97,8 +100,25 @@ def test_leases_that_end_somewhat_later_wait_until_one_is_pressing() -> None:
     holdings = Holdings()
     for number in range(3):
         admit(holdings, delivery(f"m{number}", f"p{number}"), now=float(number))
-    assert holdings.to_renew(latest=59, before=61) == []
-    assert len(holdings.to_renew(latest=60, before=61)) == 2
+    assert holdings.to_renew(latest=59, before=62) == []
+    assert len(holdings.to_renew(latest=60, before=62)) == 3
+
+
+def test_a_request_that_is_sent_anyway_takes_the_next_to_end_along() -> None:
+    """As many of its queue as it has room for: twelve are due, of which the second request takes eight more."""
+    holdings = Holdings()
+    for number in range(30):
+        admit(holdings, delivery(f"m{number}", f"p{number}", queue="a"), now=float(number))
+        admit(holdings, delivery(f"m{number}", f"q{number}", queue="b"), now=100.0)
+    assert [lease.ends_at for lease in holdings.to_renew(latest=60, before=71)] == [60.0 + n for n in range(20)]
+
+
+def test_only_who_holds_a_message_lets_go_of_it() -> None:
+    """Another message of the same publish leaves the lease alone."""
+    holdings = Holdings()
+    admit(holdings, delivery("m1"))
+    assert holdings.drop(delivery("m2")) is None
+    assert len(holdings) == 1
 
 
 def test_the_next_end_is_never_later_than_a_lease() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -120,3 +121,12 @@ def test_secrets_are_not_in_the_repr() -> None:
     assert options.identity.secret_access_key == "SECRET"
     assert "SECRET" not in repr(options)
     assert "TOKEN" not in repr(options)
+
+
+def test_a_hook_is_a_function_or_the_path_of_one() -> None:
+    """In the URL it can only be the path; what cannot be found is an error at once."""
+    assert read(on_lease_lost=print).on_lease_lost is print
+    assert read("sns-sqs://?on_lease_lost=os.path:basename").on_lease_lost is os.path.basename
+    for wrong in ("os.path:nothing", "no_such_module.f", 7):
+        with pytest.raises(OptionsError, match="on_lease_lost"):
+            read(on_lease_lost=wrong)

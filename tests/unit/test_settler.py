@@ -211,6 +211,7 @@ def test_an_ack_that_comes_too_late_is_noted_quietly(
     settler.ack(delivery(1))
     assert settler.flush(5)
     assert client.calls("DeleteMessageBatch") == 1
+    until(lambda: bool(caplog.records))
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
