@@ -4,8 +4,9 @@ A poller ends by being stopped and by nothing else. Whatever a poll comes back w
 failure it follows later, with the back-off growing, and the log says so once. The number of polls in flight doubles
 while answers are full, halves when they are not, and falls to one when they are empty.
 
-A queue with priorities is several SQS queues. Before anything is delivered each level has been asked once without
-waiting, and nothing is handed over while a higher level is being asked so: highest first among what has been received.
+A queue with priorities is several SQS queues. A level is asked without waiting until it has nothing, and only then are
+those below it asked: while an upper level has a backlog, no slot of the window goes to a lower one. A level that has
+nothing costs what any idle queue costs, a long poll at a time.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 #: Polls of one level in flight at most.
 _MAX_POLLS: Final = 8
+#: Without an event loop a connection may be closed at any moment, and a poll that is open then still takes messages.
+#: So long polls begin short, in seconds, and grow while nothing comes.
+FIRST_WAIT: Final = 1
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
 
 
@@ -54,13 +58,14 @@ class Listener(Protocol):
 class _Level:
     """The polls of one SQS queue."""
 
-    __slots__ = ("failures", "in_flight", "not_before", "probed", "probing", "want")
+    __slots__ = ("failures", "in_flight", "not_before", "probed", "probing", "wait", "want")
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.probing = False
         self.probed = False
         self.want = 1
+        self.wait = FIRST_WAIT
         self.failures = 0
         self.not_before = 0.0
 
@@ -113,10 +118,10 @@ class Poller:
         """Polls that are not answered yet."""
         return sum(level.in_flight for level in self._levels)
 
-    def poll(self, now: float, wait: int) -> None:
+    def poll(self, now: float, wait: int | None) -> None:
         """Start the polls that queue and window are good for, upper levels first.
 
-        ``wait``: longest long poll, in seconds.
+        ``wait``: longest long poll, in seconds; None: short at first, and longer while nothing comes.
         """
         self._gathering = False
         if self.stopped:
@@ -129,9 +134,15 @@ class Poller:
                     self._gathering = True
                     break
                 self._start(number, level, count, wait)
+            if not level.probed and not level.failures:
+                break
 
-    def _start(self, number: int, level: _Level, count: int, wait: int) -> None:
+    def _start(self, number: int, level: _Level, count: int, wait: int | None) -> None:
         probe = len(self._levels) > 1 and not level.probed
+        if wait is None:
+            wait = level.wait
+            if not probe and not level.in_flight:
+                level.wait = min(wait * 2, max(FIRST_WAIT, self._max_wait))
         level.in_flight += 1
         level.probing = level.probing or probe
         self._reserve(count)

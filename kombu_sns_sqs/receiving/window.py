@@ -6,10 +6,13 @@ others. What such a poll brings over the window is held, outside the application
 
 Slots come free one by one, with each ack, and a poll that asks for one message costs as much as one that asks for ten.
 So a few free slots wait a moment for others, while the application still has the rest of its window to work on.
+
+Where messages are fetched on demand, the application says how many more it has a place for, beside its window.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from kombu_sns_sqs import quotas
@@ -27,13 +30,15 @@ class Window:
         cap: the limit that holds where the prefetch count is 0, AMQP's "unlimited".
     """
 
-    __slots__ = ("_few_since", "buffered", "cap", "in_hand", "prefetch_count", "reserved")
+    __slots__ = ("_few_since", "buffered", "cap", "demand", "in_hand", "prefetch_count", "reserved")
 
     def __init__(self, *, cap: int, prefetch_count: int = 0) -> None:
         self.cap = cap
         self.prefetch_count = prefetch_count
         #: Delivered and not yet settled.
         self.in_hand = 0
+        #: How many more messages the application has a place for; None: as many as the window has free.
+        self.demand: Callable[[], int] | None = None
         #: Received and not yet delivered.
         self.buffered = 0
         #: Asked for by polls in flight.
@@ -49,16 +54,26 @@ class Window:
     @property
     def open(self) -> bool:
         """Whether one more message may be handed over."""
-        return self.in_hand < self.limit
+        return self._room > 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the application has all that its prefetch count allows, whatever it has a place for."""
+        return self.in_hand >= self.limit
 
     @property
     def overfull(self) -> bool:
         """Whether more has come than there are slots for."""
-        return self.buffered > 0 and self.in_hand + self.buffered > self.limit
+        return self.buffered > 0 and self.buffered > self._room
+
+    @property
+    def _room(self) -> int:
+        room = self.limit - self.in_hand
+        return room if self.demand is None else min(room, self.demand())
 
     @property
     def _free(self) -> int:
-        return self.limit - self.in_hand - self.buffered - self.reserved
+        return self._room - self.buffered - self.reserved
 
     @property
     def _enough(self) -> int:
@@ -81,8 +96,7 @@ class Window:
         free = self._free
         if free <= 0:
             self._few_since = None
-            spare = self.in_hand + self.buffered < self.limit
-            return 1 if spare and not polling else 0
+            return 1 if not polling and self.buffered < self._room else 0
         if free < self._enough:
             if self._few_since is None:
                 self._few_since = now

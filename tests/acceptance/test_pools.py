@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .workers import POOLS
+
 if TYPE_CHECKING:
     from kombu_sns_sqs.local import LocalService
 
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
-
-POOLS = ("prefork", "solo", "threads")
 
 
 @pytest.mark.parametrize("pool", POOLS)

@@ -49,6 +49,23 @@ def test_no_prefetch_count_means_the_cap() -> None:
     assert window.grant(polling=False, now=0.0) == 3
 
 
+def test_on_demand_the_application_has_the_last_word() -> None:
+    """Whichever is less, what the window has free or what there is a place for; polls in flight count in both."""
+    window, places = Window(cap=1000, prefetch_count=8), [5]
+    window.demand = lambda: places[0]
+    assert window.grant(polling=False, now=0.0) == 5
+    window.reserved = 5
+    assert window.grant(polling=False, now=0.0) == 1
+    assert window.grant(polling=True, now=0.0) == 0
+    window.reserved, window.buffered, places[0] = 0, 1, 0
+    assert (window.open, window.full, window.overfull) == (False, False, True)
+    assert window.grant(polling=False, now=0.0) == 0
+    places[0], window.in_hand = 100, 6
+    assert (window.open, window.overfull) == (True, False)
+    window.in_hand = 8
+    assert (window.open, window.full) == (False, True)
+
+
 def test_a_few_free_slots_wait_a_moment_for_more() -> None:
     """A poll for one message costs what a poll for ten costs."""
     window = Window(cap=1000, prefetch_count=100)
