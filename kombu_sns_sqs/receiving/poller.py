@@ -27,6 +27,7 @@ from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.arrivals import Arrival
+from kombu_sns_sqs.receiving.attendance import Attendance
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
@@ -102,6 +103,7 @@ class Poller:
         self._listener = listener
         self._max_wait = max_wait
         self._lease_seconds = lease_seconds
+        self.attendance = Attendance(lease_seconds=lease_seconds)
         self._levels = [_Level() for _ in queue.urls]
         self._ready: list[tuple[int, int, Arrival]] = []
         self._parked: list[Arrival] = []
@@ -153,14 +155,14 @@ class Poller:
             wait_seconds=0 if probe else min(wait, self._max_wait),
             visibility_timeout=self._lease_seconds,
         )
-        era = self._era
+        era, asked_at = self._era, arrivals.monotonic()
 
         def answered(reply: Reply) -> None:
             level.in_flight -= 1
             level.probing = level.probing and not probe
             if era == self._era:
                 self._reserve(-count)
-            self._answered(number, level, count, reply)
+            self._answered(number, level, count, reply, asked_at)
 
         self._client().call(operation).then(answered)
 
@@ -168,7 +170,7 @@ class Poller:
         self._reserved += count
         self.window.reserved += count
 
-    def _answered(self, number: int, level: _Level, count: int, reply: Reply) -> None:
+    def _answered(self, number: int, level: _Level, count: int, reply: Reply, asked_at: float) -> None:
         now = arrivals.monotonic()
         if reply.failure is not None:
             self._failed(level, reply.failure, now)
@@ -178,8 +180,13 @@ class Poller:
             level.failures = 0
             level.probed = not reply.value
             level.want = self._wanted(level, asked=count, got=len(reply.value))
+            age = self.attendance.age(asked_at=asked_at, now=now)
             for raw in reply.value:
-                self._arrived(self.queue.urls[number], raw, reply.date, now)
+                delivery = arrivals.read(raw, queue=self.queue, url=self.queue.urls[number])
+                if age is None:
+                    logger.info("message %s came while nobody could read it: left to others", delivery.message_id)
+                else:
+                    self._arrived(delivery, age, reply.date, now)
         self._listener.news()
 
     @staticmethod
@@ -219,11 +226,10 @@ class Poller:
 
     # -- what arrives ----------------------------------------------------------------------------------------
 
-    def _arrived(self, url: str, raw: dict[str, object], aws_now: float | None, now: float) -> None:
-        delivery = arrivals.read(raw, queue=self.queue, url=url)
+    def _arrived(self, delivery: Delivery, age: float, aws_now: float | None, now: float) -> None:
         if self.stopped:
             self._release(delivery)
-        elif self._settler.hold(delivery) is Verdict.NEW:
+        elif self._settler.hold(delivery, age=age) is Verdict.NEW:
             self._judge(arrivals.arrive(delivery, queue=self.queue, aws_now=aws_now, now=now))
 
     def _judge(self, arrival: Arrival) -> None:

@@ -41,6 +41,8 @@ class Receiver:
         self._lanes: dict[tuple[int, str, bool], Lane] = {}
         self._leaving: list[Poller] = []
         self._hub: Any = None
+        #: When somebody last looked for answers, on the monotonic clock.
+        self._looked_at = time.monotonic()
         self._tick = Tick(self.wake)
         # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
         # one is taken; and none is lost for good where the hub drops its set after an error.
@@ -160,7 +162,7 @@ class Receiver:
         Raises:
             TimeoutError: none came within ``timeout`` seconds.
         """
-        now = time.monotonic()
+        now = self._come_back()
         deadline = None if timeout is None else now + timeout
         polled = False
         while True:
@@ -175,14 +177,14 @@ class Receiver:
             due = self._next_due(now)
             self._event_client().run_once(_shortest(left, None if due is None else due - now))
             self._judge_parked()
-            now = time.monotonic()
+            now = self._looked_at = time.monotonic()
 
     def _turn(self) -> None:
         """Do what there is to do, on the event loop."""
         if self._hub is None:
             return
         self._judge_parked()
-        now = time.monotonic()
+        now = self._looked_at = time.monotonic()
         try:
             while self._deliver_one(now):
                 pass
@@ -190,10 +192,19 @@ class Receiver:
             # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
             self.wake()
             raise
+        finally:
+            self._come_back()
         self._poll(now, wait=self._options.wait_time_seconds)
         if self._hub is not None:
             due = self._next_due(now)
             self._tick.set(self._hub, None if due is None else due - now)
+
+    def _come_back(self) -> float:
+        """Tell the pollers since when nobody has looked for answers; return the time."""
+        now = time.monotonic()
+        for poller in [lane.poller for lane in self._lanes.values()] + self._leaving:
+            poller.attendance.back(left_at=self._looked_at, now=now)
+        return now
 
     # -- polling and delivering ------------------------------------------------------------------------------
 
@@ -254,6 +265,8 @@ class Receiver:
 
     def close(self) -> None:
         """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
+        if self._hub is None:
+            self._come_back()
         self.detach()
         pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
         for poller in pollers:

@@ -62,10 +62,10 @@ class Settler:
 
     # -- any thread ------------------------------------------------------------------------------------------
 
-    def hold(self, delivery: Delivery) -> Verdict:
-        """Take an arrived message under lease, and say whether it may be delivered."""
+    def hold(self, delivery: Delivery, *, age: float = 0.0) -> Verdict:
+        """Take under lease a message that arrived ``age`` seconds ago, and say whether it may be delivered."""
         with self._lock:
-            verdict = self._holdings.admit(delivery, now=time.monotonic(), lease_seconds=self._lease_seconds)
+            verdict = self._holdings.admit(delivery, now=time.monotonic(), lease_seconds=self._lease_seconds - age)
             sleeping = len(self._holdings) == 1
         if verdict is Verdict.COPY:
             self.discard(delivery)

@@ -25,9 +25,9 @@ class Settlers:
         self._lock = threading.Lock()
         self._by_lease = {lease_seconds: make(lease_seconds)}
 
-    def hold(self, delivery: Delivery) -> Verdict:
-        """Take an arrived message under lease, and say whether it may be delivered."""
-        return self._of(delivery).hold(delivery)
+    def hold(self, delivery: Delivery, *, age: float = 0.0) -> Verdict:
+        """Take under lease a message that arrived ``age`` seconds ago, and say whether it may be delivered."""
+        return self._of(delivery).hold(delivery, age=age)
 
     def ack(self, delivery: Delivery) -> None:
         """Delete a handled message, soon and together with others."""

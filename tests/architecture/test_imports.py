@@ -23,7 +23,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "publishing.dead_letter_targets",
         "receiving.arrivals",
+        "receiving.attendance",
         "receiving.tick",
+        "receiving.attendance",
         "receiving.window",
         "settling.settlers",
         "topology.provisioner",

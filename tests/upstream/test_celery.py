@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-
 from typing import TYPE_CHECKING
 
 from celery import Celery, group
