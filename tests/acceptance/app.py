@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from celery import Celery
+from celery import Celery, group
 from kombu import Queue
 from kombu.common import Broadcast
+
+__all__ = ("add", "announce", "app", "delegate", "fail", "group", "note", "third_time_lucky", "when", "work")
 
 app = Celery("app", broker=os.environ["BROKER_URL"], backend="rpc://")
 app.conf.update(

@@ -32,13 +32,10 @@ def needs(library: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(condition=False, reason="")
 
 
-#: Every pool that Celery has; a green one is skipped where its library does not import, as on newer Pythons.
-POOLS = (
-    "prefork",
-    "solo",
-    "threads",
-    *(pytest.param(name, marks=needs(name)) for name in ("gevent", "eventlet")),
-)
+#: Pools of greenlets, skipped where their library does not import, as on newer Pythons.
+GREEN = tuple(pytest.param(name, marks=needs(name)) for name in ("gevent", "eventlet"))
+#: Every pool that Celery has.
+POOLS = ("prefork", "solo", "threads", *GREEN)
 #: Seconds after which what has not happened will not happen; only ever spent on a failure.
 PATIENCE = 40.0
 
