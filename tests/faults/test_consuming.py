@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +204,37 @@ def test_a_forked_child_settles_nothing_of_its_parents(connect: Connect, relay: 
     assert relay.calls["DeleteMessageBatch"] == 0
     message.ack()
     assert relay.wait_for("DeleteMessageBatch", 1)
+
+
+#: Ends with 3 where its child, which has ended before in the same way, has given back nothing of its.
+LEAVES = """
+import os, sys
+from queue import Empty
+from kombu import Connection
+import kombu_sns_sqs
+
+options = {"region": "us-east-1", "visibility_timeout": 60}
+message = Connection(sys.argv[1], transport_options=options).SimpleQueue("q").get(timeout=10)
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    try:
+        Connection(sys.argv[1], transport_options={**options, "visibility_timeout": 59}).SimpleQueue("q").get(timeout=1)
+    except Empty:
+        sys.exit(3)
+"""
+
+
+def test_a_process_that_ends_without_a_word_gives_back_what_it_held(
+    connect: Connect, service: LocalService, prefix: str
+) -> None:
+    """At once, as with a broker that sees the connection end; a child forked off it, which ends first, gives nothing."""
+    queue = connect(straight=service.endpoint_url).SimpleQueue("q")
+    queue.put("x")
+    url = f"sns-sqs://test:test@{service.endpoint_url.removeprefix('http://')}/{prefix}"
+    done = subprocess.run([sys.executable, "-c", LEAVES, url], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3, done.stderr
+    assert queue.get(timeout=5).payload == "x"
 
 
 def test_a_callback_that_raises_leaves_the_rest_for_the_next_turn(connect: Connect) -> None:

@@ -43,9 +43,7 @@ print("served", flush=True)
 
 @pytest.mark.parametrize("kind", list(PATCH))
 def test_requests_of_a_server_publish_at_the_same_time(relay: Relay, prefix: str, kind: str) -> None:
-    """Twenty publications wait for AWS together: none holds up the others, in a child forked off a process that has
-    published before.
-    """
+    """Twenty wait for AWS together, none behind another, in a child forked off a process that has published before."""
     if kind != "threads":
         try:
             with warnings.catch_warnings():
