@@ -228,7 +228,7 @@ if child:
 def test_a_process_that_ends_without_a_word_gives_back_what_it_held(
     connect: Connect, service: LocalService, prefix: str
 ) -> None:
-    """At once, as with a broker that sees the connection end; a child forked off it, which ends first, gives nothing."""
+    """At once, as with a broker that sees its connection end; a child forked off it, which ends first, does not."""
     queue = connect(straight=service.endpoint_url).SimpleQueue("q")
     queue.put("x")
     url = f"sns-sqs://test:test@{service.endpoint_url.removeprefix('http://')}/{prefix}"
