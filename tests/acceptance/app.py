@@ -16,6 +16,8 @@ app.conf.update(
     task_queues=[Queue("celery", exchange="celery", routing_key="celery"), Broadcast("everyone")],
     task_routes={"app.announce": {"queue": "everyone", "exchange": "everyone"}},
     broker_connection_retry_on_startup=True,
+    beat_schedule={"tick": {"task": "app.tick", "schedule": 2}},
+    worker_pool_restarts=True,
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
 )
 
@@ -65,6 +67,12 @@ def announce(self, text: str) -> None:  # noqa: ANN001
 def delegate(mark: str) -> None:
     """Publish from a child of the pool."""
     work.delay(mark, 0)
+
+
+@app.task(ignore_result=True)
+def tick() -> None:
+    """Note that the clock has struck, where a worker has one."""
+    note("tick")
 
 
 @app.task

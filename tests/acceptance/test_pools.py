@@ -103,6 +103,34 @@ def test_a_cold_shutdown_gives_back_what_runs_too(site: Site) -> None:
     assert site.ready("celery") == 6
 
 
+def test_a_pool_that_scales_itself_runs_each_task_once(site: Site) -> None:
+    """Up to three processes and down to one again, each forked off a worker in full use, and beside them beat."""
+    scale = ("--autoscale", "3,1", "-B", "-s", str(site.folder / "schedule"))
+    with site.worker("w1", "prefork", *scale, AUTOSCALE_KEEPALIVE="1") as worker:
+        site.ask("[work.delay(f'm{n}', 0.5).id for n in range(9)]")
+        worker.wait_for("Scaling down")
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) == 9)
+        site.wait_for_notes(lambda notes: notes.count("tick") > 1)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert "Scaling up" in worker.output
+    begun = [note.split()[1] for note in site.notes if note.startswith("begin")]
+    assert sorted(begun) == [f"m{n}" for n in range(9)]
+    assert "Task handler raised error" not in worker.output
+
+
+def test_a_restarted_pool_goes_on(site: Site) -> None:
+    """Its new processes, forked off a worker in full use, run what waited, and publish."""
+    with site.worker("w1", "prefork"):
+        site.ask("[delegate.delay(f'a{n}') and n for n in range(4)]")
+        answer = site.ask("app.control.pool_restart(destination=['w1@test'], reply=True, timeout=10)")
+        assert answer == [{"w1@test": {"ok": "reload started"}}]
+        site.ask("[delegate.delay(f'b{n}') and n for n in range(4)]")
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) >= 8)
+    marks = sorted(note.split()[1] for note in site.notes if note.startswith("begin"))
+    assert marks == [*(f"a{n}" for n in range(4)), *(f"b{n}" for n in range(4))]
+
+
 def test_a_stopped_worker_leaves_its_lasting_queue_alone(site: Site) -> None:
     """Every temporary queue and subscription is gone, the worker's and its callers'."""
     with site.worker("w1", "prefork", "-E"):
@@ -155,6 +183,21 @@ def test_a_worker_goes_on_when_the_service_does(service: LocalService, short_lea
         finally:
             os.kill(pid, signal.SIGCONT)
         assert site.ask("add.delay(2, 2).get(timeout=60)") == 4
+
+
+def test_a_worker_that_finds_no_service_tries_until_it_is_there(service: LocalService, site: Site) -> None:
+    """As Celery does with every broker."""
+    pid = service.pid
+    assert pid is not None
+    site.environment["BROKER_URL"] += "&read_timeout=1&connect_timeout=1"
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        worker = site.worker("w1", "solo")
+        worker.wait_for("Trying again in")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    with worker:
+        assert site.ask("add.delay(2, 2).get(timeout=30)") == 4
 
 
 def test_no_key_is_ever_shown(site: Site) -> None:
