@@ -206,6 +206,26 @@ def test_a_forked_child_settles_nothing_of_its_parents(connect: Connect, relay: 
     assert relay.wait_for("DeleteMessageBatch", 1)
 
 
+@pytest.mark.parametrize("down", [CutBefore(), Hangs()], ids=["cut", "hangs"])
+def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, relay: Relay, down: Any) -> None:
+    """With a message acked, one in hand, a poll in flight and a queue of its own to delete."""
+    connection, messages = connect(shutdown_timeout=1, visibility_timeout=30, ack_delay=5), []
+    queues = [Queue("q")(connection), Queue("own", exclusive=True)(connection)]
+    for queue in queues:
+        queue.declare()
+    for number in range(2):
+        connection.Producer().publish(number, routing_key="q")
+    consumer = connection.Consumer(queues, on_message=messages.append)
+    consumer.consume()
+    drain_until(connection, lambda: len(messages) == 2)
+    messages[0].ack()
+    for action in [*relay.calls, "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "DeleteQueue", "ListQueueTags"]:
+        relay.fault(action, down)
+    began = time.monotonic()
+    connection.release()
+    assert time.monotonic() - began < 10
+
+
 #: Ends with 3 where its child, which has ended before in the same way, has given back nothing of its.
 LEAVES = """
 import os, sys
