@@ -16,6 +16,7 @@ from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
 from celery_integration.batching import batch_groups, publish_batch
+from celery_integration.prefetching import fetch_on_demand
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -28,6 +29,9 @@ _DRIVER: Final = "sns-sqs"
 
 def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: bool = True) -> Celery:
     """Let the workers of an app do what Celery reserves for transports it knows.
+
+    With it ``celery worker --disable-prefetch`` (``worker_disable_prefetch``) has its effect: a message is fetched when
+    a slot of the pool is free for it.
 
     Celery keeps the names of those transports on the classes of its bootsteps, so this holds for all apps of the
     process that use ``sns-sqs://``. Call it before a worker starts.
@@ -51,4 +55,5 @@ def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: 
             step.compatible_transports.discard(_DRIVER)
     if batches:
         batch_groups(app)
+    fetch_on_demand(app)
     return app

@@ -36,9 +36,23 @@ class QoS:
         self.window.prefetch_count = count or 0
         self._on_free()
 
+    def fetch_on_demand(self, free: Callable[[], int]) -> None:
+        """Fetch no more messages than there is a place for, whatever the prefetch count allows.
+
+        ``free``: how many more the application has a place for, not counting what it has been handed; asked in any
+        thread. While it says 0 nothing is asked of the service, and what arrives then is given back at once.
+        """
+        self.window.demand = free
+        self._on_free()
+
     def can_consume(self) -> bool:
-        """Whether one more message may be handed over; Celery puts its own condition over this one."""
+        """Whether one more message may be handed over; a condition may be put over this one, as Celery does."""
         return self.window.open
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the window has room and something else is in the way, of whose end nobody tells."""
+        return not self.window.full and not self.can_consume()
 
     def next_tag(self) -> int:
         """Give a delivery tag."""

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.poller import Poller
-
-#: Without an event loop a connection may be closed at any moment, and a poll that is open then still takes messages.
-#: So polls begin short and grow while nothing comes.
-FIRST_WAIT: Final = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -34,12 +29,26 @@ class Lane:
     poller: Poller
     qos: QoS
     consumers: list[Consumer] = field(default_factory=list)
-    wait: int = FIRST_WAIT
 
     @property
     def blocked(self) -> bool:
         """Whether no consumer may be given a message now."""
         return not any(consumer.no_ack or consumer.qos.can_consume() for consumer in self.consumers)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it is blocked, and not by a full window, which an ack would open."""
+        return self.blocked and any(consumer.qos.held_back for consumer in self.consumers)
+
+    def overflows_until(self, patience: float) -> float | None:
+        """Until when to keep what has come over the window and finds no free slot; None: nothing has.
+
+        For ``patience`` seconds, but on demand for none: an application that takes long should keep nobody waiting.
+        """
+        since = self.poller.overflow_since()
+        if since is None or not self.poller.window.overfull or not self.blocked:
+            return None
+        return since + (patience if self.poller.window.demand is None else 0.0)
 
     def next_consumer(self) -> Consumer | None:
         """Give the consumer whose turn it is, None where no window is open."""

@@ -6,6 +6,9 @@ from typing import Final
 
 from kombu_sns_sqs import quotas
 
+#: Without an event loop a connection may be closed at any moment, and a poll that is open then still takes messages.
+#: So long polls begin short, in seconds, and grow while nothing comes.
+FIRST_WAIT: Final = 1
 #: Polls of one SQS queue in flight at most.
 MAX_POLLS: Final = 8
 
@@ -13,12 +16,25 @@ MAX_POLLS: Final = 8
 class Pace:
     """What is known of one SQS queue from its last answers."""
 
-    __slots__ = ("again", "ask", "failures", "in_flight", "not_before", "probed", "probing", "waiting_since", "want")
+    __slots__ = (
+        "again",
+        "ask",
+        "failures",
+        "in_flight",
+        "not_before",
+        "probed",
+        "probing",
+        "wait",
+        "waiting_since",
+        "want",
+    )
 
     def __init__(self) -> None:
         #: Polls that are not answered yet, and how many there should be.
         self.in_flight = 0
         self.want = 1
+        #: For how long a long poll is open where nobody says.
+        self.wait = FIRST_WAIT
         #: For how many messages the next poll asks; 0: nothing speaks for more than a share of the window.
         self.ask = 0
         #: Since when the queue has wanted a poll and found no slot, and when to look for one again.

@@ -4,8 +4,9 @@ A poller ends by being stopped and by nothing else. Whatever a poll comes back w
 failure it follows later, with the back-off growing, and the log says so once. The number of polls in flight doubles
 while answers are full, halves when they are not, and falls to one when they are empty.
 
-A queue with priorities is several SQS queues. Before anything is delivered each level has been asked once without
-waiting, and nothing is handed over while a higher level is being asked so: highest first among what has been received.
+A queue with priorities is several SQS queues. A level is asked without waiting until it has nothing, and only then are
+those below it asked: while an upper level has a backlog, no slot of the window goes to a lower one. A level that has
+nothing costs what any idle queue costs, a long poll at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
 from kombu_sns_sqs.receiving.arrivals import Arrival
-from kombu_sns_sqs.receiving.pace import Pace
+from kombu_sns_sqs.receiving.pace import FIRST_WAIT, Pace
 from kombu_sns_sqs.receiving.window import Grant, Window
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
@@ -105,10 +106,10 @@ class Poller:
         """Polls that are not answered yet."""
         return sum(level.in_flight for level in self._levels)
 
-    def poll(self, now: float, wait: int) -> None:
+    def poll(self, now: float, wait: int | None) -> None:
         """Start the polls that queue and window are good for, upper levels first.
 
-        ``wait``: longest long poll, in seconds.
+        ``wait``: longest long poll, in seconds; None: short at first, and longer while nothing comes.
         """
         if self.stopped:
             return
@@ -121,9 +122,15 @@ class Poller:
                     level.wait_for_slots(now, grant.again)
                     break
                 self._start(number, level, grant, wait)
+            if not level.probed and not level.failures:
+                break
 
-    def _start(self, number: int, level: Pace, grant: Grant, wait: int) -> None:
+    def _start(self, number: int, level: Pace, grant: Grant, wait: int | None) -> None:
         probe = len(self._levels) > 1 and not level.probed
+        if wait is None:
+            wait = level.wait
+            if not probe and not level.in_flight:
+                level.wait = min(wait * 2, max(FIRST_WAIT, self._max_wait))
         asked_at = lease_clock()
         level.polls()
         level.probing = level.probing or probe

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Final
 
 from vine import promise
 
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.qos import QoS
-from kombu_sns_sqs.receiving.lanes import FIRST_WAIT, Consumer, Lane
+from kombu_sns_sqs.receiving.lanes import Consumer, Lane
+from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
 from kombu_sns_sqs.receiving.refreshing import Refresher
 from kombu_sns_sqs.receiving.tick import Tick
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.topology.entities import Queue
+
+#: Seconds between two looks at a condition of whose end nobody tells: whether there is a free place for a message.
+_LOOK_AGAIN: Final = 0.1
 
 
 class Receiver:
@@ -171,7 +175,7 @@ class Receiver:
                 raise TimeoutError("timed out")
             self._poll(now, wait=None)
             polled = True
-            due = self._next_due()
+            due = self._next_due(now)
             self._event_client().run_once(_shortest(left, None if due is None else due - now))
             self._judge_parked()
             now = time.monotonic()
@@ -191,23 +195,23 @@ class Receiver:
             raise
         self._poll(now, wait=self._options.wait_time_seconds)
         if self._hub is not None:
-            due = self._next_due()
+            due = self._next_due(now)
             self._tick.set(self._hub, None if due is None else due - now)
 
     # -- polling and delivering ------------------------------------------------------------------------------
 
     def _poll(self, now: float, wait: int | None) -> None:
         for key, lane in list(self._lanes.items()):
-            self._give_back_overflow(lane, now)
+            overflow = lane.overflows_until(self._options.overflow_seconds)
+            if overflow is not None and overflow <= now:
+                lane.poller.give_back()
             if not lane.consumers:
                 # Kept while a poll is open, which the next consumer of the queue may be glad of.
                 if not lane.poller.in_flight:
                     del self._lanes[key]
                 continue
-            before = lane.poller.in_flight
-            lane.poller.poll(now, lane.wait if wait is None else wait)
-            if wait is None and not before and lane.poller.in_flight:
-                lane.wait = min(lane.wait * 2, max(1, self._options.wait_time_seconds))
+            if not lane.blocked:
+                lane.poller.poll(now, wait)
 
     def _deliver_one(self, now: float) -> bool:
         """Hand over one message; the queue it came from is asked last the next time."""
@@ -223,21 +227,13 @@ class Receiver:
             return True
         return False
 
-    def _give_back_overflow(self, lane: Lane, now: float) -> None:
-        """Give back what has come over the window and found no free slot for a while."""
-        since = lane.poller.overflow_since()
-        if since is None or now - since < self._options.overflow_seconds:
-            return
-        if lane.poller.window.overfull and lane.blocked:
-            lane.poller.give_back()
-
-    def _next_due(self) -> float | None:
+    def _next_due(self, now: float) -> float | None:
         """When something has to be done although nothing has happened, on the monotonic clock."""
-        moments = [lane.poller.next_try for lane in self._lanes.values() if lane.consumers]
+        moments = [lane.poller.next_try for lane in self._lanes.values() if lane.consumers and not lane.blocked]
         for lane in self._lanes.values():
-            since = lane.poller.overflow_since()
-            if since is not None and lane.poller.window.overfull:
-                moments.append(since + self._options.overflow_seconds)
+            moments.append(lane.overflows_until(self._options.overflow_seconds))
+            if lane.held_back:
+                moments.append(now + _LOOK_AGAIN)
         return min((math.nextafter(moment, math.inf) for moment in moments if moment is not None), default=None)
 
     def _judge_parked(self) -> None:

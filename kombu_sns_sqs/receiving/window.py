@@ -7,10 +7,13 @@ and reserve nothing. What those bring over the window is held, outside the appli
 
 Slots come free one by one, with each ack, and a poll that asks for one message costs as much as one that asks for ten.
 So a few free slots wait a moment for others, while the application still has the rest of its window to work on.
+
+Where messages are fetched on demand, the application says how many more it has a place for, beside its window.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from kombu_sns_sqs import quotas
@@ -45,13 +48,15 @@ class Window:
         cap: the limit that holds where the prefetch count is 0, AMQP's "unlimited".
     """
 
-    __slots__ = ("_few_since", "buffered", "cap", "in_hand", "prefetch_count", "reserved", "sources")
+    __slots__ = ("_few_since", "buffered", "cap", "demand", "in_hand", "prefetch_count", "reserved", "sources")
 
     def __init__(self, *, cap: int, prefetch_count: int = 0) -> None:
         self.cap = cap
         self.prefetch_count = prefetch_count
         #: Delivered and not yet settled.
         self.in_hand = 0
+        #: How many more messages the application has a place for; None: as many as the window has free.
+        self.demand: Callable[[], int] | None = None
         #: Received and not yet delivered.
         self.buffered = 0
         #: Asked for by polls in flight.
@@ -69,12 +74,22 @@ class Window:
     @property
     def open(self) -> bool:
         """Whether one more message may be handed over."""
-        return self.in_hand < self.limit
+        return self._room > 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the application has all that its prefetch count allows, whatever it has a place for."""
+        return self.in_hand >= self.limit
 
     @property
     def overfull(self) -> bool:
         """Whether more has come than there are slots for."""
-        return self.buffered > 0 and self.in_hand + self.buffered > self.limit
+        return self.buffered > 0 and self.buffered > self._room
+
+    @property
+    def _room(self) -> int:
+        room = self.limit - self.in_hand
+        return room if self.demand is None else min(room, self.demand())
 
     @property
     def settled_quietly(self) -> bool:
@@ -91,13 +106,15 @@ class Window:
             since: since when it has been refused one, on the monotonic clock.
             now: on the same clock.
         """
-        if self.in_hand + self.buffered >= self.limit:
+        if self.buffered >= self._room:
             return Grant()
         wanted = max(ask, self._share)
         if wanted == 1:
             return Grant() if polling else Grant(messages=1)
         free = self._free
-        if free >= min(wanted, max(1, self.limit // 2)) or (free > 0 and self._have_gathered(now)):
+        # On demand a free slot is a process that stands idle.
+        enough = 1 if self.demand is not None else min(wanted, max(1, self.limit // 2))
+        if free >= enough or (free > 0 and self._have_gathered(now)):
             self._few_since = None
             return Grant(messages=min(free, wanted), reserved=min(free, wanted))
         if free > 0 and self._few_since is not None:
@@ -110,7 +127,7 @@ class Window:
 
     @property
     def _free(self) -> int:
-        return self.limit - self.in_hand - self.buffered - self.reserved
+        return self._room - self.buffered - self.reserved
 
     @property
     def _share(self) -> int:

@@ -101,6 +101,10 @@ class Holdings:
             return None
         return self._held.pop(delivery.copy_key)
 
+    def everything(self) -> list[Delivery]:
+        """List the messages that are held."""
+        return [lease.delivery for lease in self._held.values()]
+
     def holds(self, lease: Lease) -> bool:
         """Whether a lease is of a message that is still held."""
         return self._held.get(lease.delivery.copy_key) is lease

@@ -85,6 +85,10 @@ class Settlements:
         handle = delivery.receipt_handle if lease is None else lease.receipt_handle
         self._add(Verb.RELEASE, Entry(delivery, handle, seconds=delay), now)
 
+    def everything(self) -> list[Delivery]:
+        """List the messages that are held."""
+        return self._holdings.everything()
+
     def _delete(self, delivery: Delivery, lease: Lease | None, now: float) -> bool:
         handle = delivery.receipt_handle if lease is None else lease.receipt_handle
         return self._add(Verb.DELETE, Entry(delivery, handle, lease=lease), now)

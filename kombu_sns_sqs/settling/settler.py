@@ -132,7 +132,11 @@ class Settler:
             self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Carry out what was asked, within ``timeout`` seconds, and end."""
+        """Carry out what was asked, give back what is still held, within ``timeout`` seconds, and end."""
+        with self._lock:
+            held = self._settlements.everything()
+        for delivery in held:
+            self.release(delivery)
         settled = self.flush(timeout)
         if not settled:
             unsettled = self._settlements.unsettled

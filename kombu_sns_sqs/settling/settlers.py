@@ -52,7 +52,7 @@ class Settlers:
         return sum(settler.held for settler in self._all())
 
     def stop(self, timeout: float) -> None:
-        """Carry out what was asked, within ``timeout`` seconds, and end."""
+        """Carry out what was asked, give back what is still held, within ``timeout`` seconds, and end."""
         deadline = time.monotonic() + timeout
         for settler in self._all():
             settler.stop(max(0.0, deadline - time.monotonic()))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import time
 
-from celery import Celery
+from celery import Celery, group
 from kombu import Queue
 from kombu.common import Broadcast
+
+__all__ = ("add", "announce", "app", "delegate", "fail", "group", "note", "third_time_lucky", "when", "work")
 
 app = Celery("app", broker=os.environ["BROKER_URL"], backend="rpc://")
 app.conf.update(
     task_queues=[Queue("celery", exchange="celery", routing_key="celery"), Broadcast("everyone")],
     task_routes={"app.announce": {"queue": "everyone", "exchange": "everyone"}},
     broker_connection_retry_on_startup=True,
+    beat_schedule={"tick": {"task": "app.tick", "schedule": 2}},
+    worker_pool_restarts=True,
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
 )
 
@@ -71,6 +75,12 @@ def announce(self, text: str) -> None:  # noqa: ANN001
 def delegate(mark: str) -> None:
     """Publish from a child of the pool."""
     work.delay(mark, 0)
+
+
+@app.task(ignore_result=True)
+def tick() -> None:
+    """Note that the clock has struck, where a worker has one."""
+    note("tick")
 
 
 @app.task

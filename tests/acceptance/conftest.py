@@ -92,6 +92,12 @@ class Site:
         urls = self._clients["sqs"].list_queues(QueueNamePrefix=self.prefix).get("QueueUrls", [])
         return sorted(url.rpartition("/")[2].removeprefix(self.prefix) for url in urls)
 
+    def ready(self, queue: str) -> int:
+        """How many messages of a queue nobody has taken."""
+        url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]
+        name = "ApproximateNumberOfMessages"
+        return int(self._clients["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
     @property
     def subscribed(self) -> list[str]:
         """The queues of this site that are subscribed to a topic, without its prefix."""

@@ -8,14 +8,34 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
+
+def needs(library: str) -> pytest.MarkDecorator:
+    """Skip where a library does not import."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # eventlet says that it is deprecated
+            import_module(library)
+    except Exception as exc:  # noqa: BLE001 -- eventlet fails with an AttributeError on a Python it does not know
+        return pytest.mark.skipif(condition=True, reason=f"{library} does not import here: {exc!r}")
+    return pytest.mark.skipif(condition=False, reason="")
+
+
+#: Pools of greenlets, skipped where their library does not import, as on newer Pythons.
+GREEN = tuple(pytest.param(name, marks=needs(name)) for name in ("gevent", "eventlet"))
+#: Every pool that Celery has.
+POOLS = ("prefork", "solo", "threads", *GREEN)
 #: Seconds after which what has not happened will not happen; only ever spent on a failure.
 PATIENCE = 40.0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +204,57 @@ def test_a_forked_child_settles_nothing_of_its_parents(connect: Connect, relay: 
     assert relay.calls["DeleteMessageBatch"] == 0
     message.ack()
     assert relay.wait_for("DeleteMessageBatch", 1)
+
+
+@pytest.mark.parametrize("down", [CutBefore(), Hangs()], ids=["cut", "hangs"])
+def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, relay: Relay, down: Any) -> None:
+    """With a message acked, one in hand, a poll in flight and a queue of its own to delete."""
+    connection, messages = connect(shutdown_timeout=1, visibility_timeout=30, ack_delay=5), []
+    queues = [Queue("q")(connection), Queue("own", exclusive=True)(connection)]
+    for queue in queues:
+        queue.declare()
+    for number in range(2):
+        connection.Producer().publish(number, routing_key="q")
+    consumer = connection.Consumer(queues, on_message=messages.append)
+    consumer.consume()
+    drain_until(connection, lambda: len(messages) == 2)
+    messages[0].ack()
+    for action in [*relay.calls, "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "DeleteQueue", "ListQueueTags"]:
+        relay.fault(action, down)
+    began = time.monotonic()
+    connection.release()
+    assert time.monotonic() - began < 10
+
+
+#: Ends with 3 where its child, which has ended before in the same way, has given back nothing of its.
+LEAVES = """
+import os, sys
+from queue import Empty
+from kombu import Connection
+import kombu_sns_sqs
+
+options = {"region": "us-east-1", "visibility_timeout": 60}
+message = Connection(sys.argv[1], transport_options=options).SimpleQueue("q").get(timeout=10)
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    try:
+        Connection(sys.argv[1], transport_options={**options, "visibility_timeout": 59}).SimpleQueue("q").get(timeout=1)
+    except Empty:
+        sys.exit(3)
+"""
+
+
+def test_a_process_that_ends_without_a_word_gives_back_what_it_held(
+    connect: Connect, service: LocalService, prefix: str
+) -> None:
+    """At once, as with a broker that sees its connection end; a child forked off it, which ends first, does not."""
+    queue = connect(straight=service.endpoint_url).SimpleQueue("q")
+    queue.put("x")
+    url = f"sns-sqs://test:test@{service.endpoint_url.removeprefix('http://')}/{prefix}"
+    done = subprocess.run([sys.executable, "-c", LEAVES, url], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3, done.stderr
+    assert queue.get(timeout=5).payload == "x"
 
 
 def test_a_callback_that_raises_leaves_the_rest_for_the_next_turn(connect: Connect) -> None:

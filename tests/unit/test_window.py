@@ -66,6 +66,24 @@ def test_no_prefetch_count_means_the_cap() -> None:
     assert ask(of).messages == 3
 
 
+def test_on_demand_the_application_has_the_last_word() -> None:
+    """Whichever is less, what the window has free or what there is a place for; polls in flight count in both."""
+    of, places = window(8), [5]
+    of.demand = lambda: places[0]
+    assert ask(of).messages == 5
+    of.reserved = 5
+    assert ask(of).messages == 0
+    of.reserved = 4
+    assert ask(of).messages == 1  # at once: a process stands idle
+    of.reserved, of.buffered, places[0] = 0, 1, 0
+    assert (of.open, of.full, of.overfull) == (False, False, True)
+    assert ask(of) == Grant()
+    places[0], of.in_hand = 100, 6
+    assert (of.open, of.overfull) == (True, False)
+    of.in_hand = 8
+    assert (of.open, of.full) == (False, True)
+
+
 def test_a_few_free_slots_wait_a_moment_for_more() -> None:
     """A poll for one message costs what a poll for ten costs."""
     of = window(100, in_hand=95)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import logging
+from typing import TYPE_CHECKING
 
 from celery import Celery, group
+from celery.concurrency.base import BasePool
 from celery.events.event import get_exchange
+from celery.worker import state
+from celery.worker.autoscale import WorkerComponent
 from celery.worker.consumer.control import Control
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
+from celery.worker.consumer.tasks import Tasks
 from kombu import Connection
 
 from celery_integration import install
+
+if TYPE_CHECKING:
+    import pytest
 
 URL = "sns-sqs://k:s@127.0.0.1:1?region=us-east-1"
 
@@ -54,6 +63,26 @@ def test_install_lets_workers_mingle_and_leaves_gossip_off() -> None:
         assert "sns-sqs" in Gossip.compatible_transports
     finally:
         install(app, mingle=False, gossip=False)
+
+
+def test_celery_disables_prefetching_for_redis_alone_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """In a warning that is not true once `install` was called, and is dropped then, for this transport alone."""
+    source = inspect.getsource(Tasks.start)
+    assert "is_redis_broker = c.connection.transport.driver_type == 'redis'" in source
+    assert "worker_disable_prefetch is only supported for Redis brokers. " in source
+    install(Celery(set_as_current=False), mingle=False, batches=False)
+    for driver in ("sns-sqs", "amqp"):
+        logging.getLogger(Tasks.__module__).warning(
+            f"worker_disable_prefetch is only supported for Redis brokers. Current broker transport: {driver}. "  # noqa: G004
+        )
+    assert ["amqp" in record.message for record in caplog.records] == [True]
+
+
+def test_a_pool_says_how_many_it_runs_at_once_and_celery_what_it_has_reserved() -> None:
+    """What fetching on demand goes by."""
+    assert BasePool(limit=3).num_processes == 3
+    assert "w.autoscaler = None" in inspect.getsource(WorkerComponent.__init__)
+    assert len(state.reserved_requests) == 0
 
 
 def test_a_group_applies_its_tasks_in_one_place_with_one_producer() -> None:

@@ -1,0 +1,51 @@
+"""A callback that takes its time keeps its whole thread: answers come meanwhile, and nobody is there to read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection, Queue
+
+from tests.faults.conftest import drain_until
+from tests.faults.test_consuming import run_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kombu_sns_sqs.local import LocalService
+    from tests.faults.relay import Relay
+
+    Connect = Callable[..., Connection]
+
+
+@pytest.mark.parametrize("driver", ["drain", "hub"])
+def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
+    connect: Connect, relay: Relay, service: LocalService, driver: str
+) -> None:
+    """Nobody renewed its lease: it has run elsewhere when the thread comes back, and must not run again."""
+    connection = connect(visibility_timeout=2, wait_time_seconds=8, read_timeout=10)
+    other = connect(straight=service.endpoint_url, visibility_timeout=3)
+    run, received, elsewhere = drain_until if driver == "drain" else run_hub, [], []
+    queues = [Queue(name)(connection) for name in ("slow", "quick")]
+    for queue in queues:
+        queue.declare()
+
+    def on_message(message: Any) -> None:
+        received.append(message.payload)
+        if message.payload == "slow":
+            # Taken by the poll that this thread has left open; then, when its lease has ended, by somebody else.
+            other.Producer().publish("quick", routing_key="quick")
+            elsewhere.append(other.SimpleQueue("quick").get(timeout=8))
+        message.ack()
+
+    with connection.Consumer(queues, on_message=on_message):
+        run(connection, lambda: relay.calls["ReceiveMessage"] >= 2)
+        connection.Producer().publish("slow", routing_key="slow")
+        run(connection, lambda: received)
+        with pytest.raises(AssertionError, match="nothing came in time"):
+            run(connection, lambda: len(received) > 1, timeout=1)
+        elsewhere[0].ack()
+        other.Producer().publish("after", routing_key="quick")
+        run(connection, lambda: "after" in received)
+    assert received == ["slow", "after"]
