@@ -24,6 +24,7 @@ __all__ = (
     "check_prefix",
     "check_short_string",
     "digest",
+    "holding_queue_name",
     "is_reply_exchange",
     "parse_temporary",
     "queue_name",
@@ -76,6 +77,16 @@ def queue_name(name: str, *, prefix: str = "", level: int = 0) -> str:
         raise AddressingError(f"priority level {level} of queue {name!r}: levels go from 0 to {MAX_LEVEL}")
     check_short_string(name, what="queue name")
     return _aws_name(name, "queue", prefix=prefix, room=quotas.MAX_QUEUE_NAME, level=level)
+
+
+def holding_queue_name(name: str, *, prefix: str = "") -> str:
+    """Name the SQS queue for messages that are in hand for longer than SQS leases one: no queue of AMQP bears the name.
+
+    Raises:
+        AddressingError: as :func:`queue_name`.
+    """
+    check_short_string(name, what="queue name")
+    return _aws_name(f"{name} held", "holding queue", prefix=prefix, room=quotas.MAX_QUEUE_NAME)
 
 
 def topic_name(exchange: str, *, prefix: str = "") -> str:

@@ -308,7 +308,8 @@ class Process:
                         self.unsettled.discard(entry.delivery.content.publish_id)
                 else:
                     world.report.failed_renewals += verb is Verb.RENEW and failure.kind.passing
-                    self.settlements.failed(batch[0], entry, failure, world.now)
+                    if not self.settlements.failed(batch[0], entry, failure, world.now):
+                        self.settlements.done(batch[0], entry)
 
         world.at(world.now + self._latency(), arrive)
 
