@@ -25,6 +25,7 @@ __all__ = (
     "check_short_string",
     "companion_name",
     "digest",
+    "holding_queue_name",
     "is_reply_exchange",
     "parse_temporary",
     "queue_name",
@@ -87,12 +88,16 @@ def companion_name(name: str, *, prefix: str = "") -> str:
     Raises:
         AddressingError: as :func:`queue_name`.
     """
-    check_short_string(name, what="queue name")
-    check_prefix(prefix)
-    told_apart = f"-later--{digest('later', name)[:_HASH_CHARACTERS]}"
-    stem, _ = _split_fifo(name)
-    made = _readable(stem, quotas.MAX_QUEUE_NAME - len(prefix) - len(told_apart)) + told_apart
-    return f"{prefix}{_not_temporary(made)}"
+    return _name_beside(name, "later", prefix=prefix)
+
+
+def holding_queue_name(name: str, *, prefix: str = "") -> str:
+    """Name the SQS queue for messages that are in hand for longer than SQS leases one: no queue of AMQP bears the name.
+
+    Raises:
+        AddressingError: as :func:`queue_name`.
+    """
+    return _name_beside(name, "held", prefix=prefix)
 
 
 def topic_name(exchange: str, *, prefix: str = "") -> str:
@@ -119,6 +124,16 @@ def _aws_name(name: str, kind: str, *, prefix: str, room: int, level: int = 0) -
     told_apart += f"--{digest(kind, str(level), name)[:_HASH_CHARACTERS]}"
     made = _readable(stem, room - len(told_apart)) + told_apart
     return f"{prefix}{_not_temporary(made)}{suffix}"
+
+
+def _name_beside(name: str, kind: str, *, prefix: str) -> str:
+    """Name a standard queue that stands beside a queue of AMQP."""
+    check_short_string(name, what="queue name")
+    check_prefix(prefix)
+    told_apart = f"-{kind}--{digest(kind, name)[:_HASH_CHARACTERS]}"
+    stem, _ = _split_fifo(name)
+    made = _readable(stem, quotas.MAX_QUEUE_NAME - len(prefix) - len(told_apart)) + told_apart
+    return f"{prefix}{_not_temporary(made)}"
 
 
 def _not_temporary(made: str) -> str:

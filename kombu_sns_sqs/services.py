@@ -29,6 +29,7 @@ from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
+from kombu_sns_sqs.settling.handover import Handover
 from kombu_sns_sqs.settling.losses import Loss, Losses
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
@@ -40,6 +41,7 @@ from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.filtering import Filtering
+from kombu_sns_sqs.topology.holding_queues import HoldingQueues
 from kombu_sns_sqs.topology.making import QueueMaker
 from kombu_sns_sqs.topology.provisioner import Provisioner
 from kombu_sns_sqs.topology.subscriptions import Subscriptions
@@ -84,6 +86,12 @@ class Services:
             options=options,
         )
         self.publisher = self._make_publisher()
+        self.handover = Handover(
+            client=self.blocking,
+            holding_queues=HoldingQueues(control=self.control, options=options),
+            find_queue=self.directory.find_queue,
+            call_later=self.housekeeper.call_later,
+        )
         self.losses = Losses(options.on_lease_lost)
         self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
@@ -116,6 +124,7 @@ class Services:
             lease_seconds=lease_seconds,
             ack_delay=self.options.ack_delay,
             losses=self.losses,
+            hand_over=self.handover.hand_over,
         )
 
     def _make_dead_letters(self) -> DeadLetters:

@@ -61,6 +61,7 @@ class Receiver:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(poller=self._poller(queue, consumer), qos=consumer.qos)
+        self._services.handover.attend(queue)
         lane.poller.resume()
         self._services.hopper.attend(lane.poller)
         lane.consumers.append(consumer)

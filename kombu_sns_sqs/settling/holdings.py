@@ -33,9 +33,10 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class Lease:
-    """A held message: how it is settled now, and until when it is ours."""
+    """A held message: where and how it is settled now, and until when it is ours."""
 
     delivery: Delivery
+    queue_url: str
     receipt_handle: str
     #: When the visibility timeout ends, on the clock of leases.
     ends_at: float
@@ -43,6 +44,8 @@ class Lease:
     since: float
     lost: bool = False
     renewing: bool = False
+    #: Whether it is being handed over to a fresh message; None: that has failed.
+    handing_over: bool | None = False
 
 
 class Holdings:
@@ -64,15 +67,22 @@ class Holdings:
         key = delivery.copy_key
         lease = self._held.get(key)
         if lease is not None:
-            if lease.delivery.message_id != delivery.message_id:
-                return Verdict.COPY
+            if lease.delivery.message_id != delivery.message_id or lease.queue_url != delivery.queue_url:
+                return Verdict.COPY  # Another of the same publish, or what was handed over and deleted.
             lease.receipt_handle = delivery.receipt_handle
-            lease.lost = False
+            # SQS counts its twelve hours from the last receive.
+            lease.lost, lease.since, lease.handing_over = False, now, False
             self.extended(lease, ends_at=now + lease_seconds)
             return Verdict.HELD
         if key[1] in self._handled.get(key[0], ()):
             return Verdict.COPY
-        lease = Lease(delivery=delivery, receipt_handle=delivery.receipt_handle, ends_at=0.0, since=now)
+        lease = Lease(
+            delivery=delivery,
+            queue_url=delivery.queue_url,
+            receipt_handle=delivery.receipt_handle,
+            ends_at=0.0,
+            since=now,
+        )
         self._held[key] = lease
         self.extended(lease, ends_at=now + lease_seconds)
         return Verdict.NEW
@@ -124,7 +134,7 @@ class Holdings:
             return []
         chosen: dict[str, list[Lease]] = {}
         for lease in sorted(running, key=lambda one: one.ends_at):
-            others = chosen.setdefault(lease.delivery.queue_url, [])
+            others = chosen.setdefault(lease.queue_url, [])
             if lease.ends_at <= before or len(others) % quotas.MAX_BATCH_ENTRIES:
                 others.append(lease)
         return [lease for leases in chosen.values() for lease in leases]

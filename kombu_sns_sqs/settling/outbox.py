@@ -25,6 +25,7 @@ class Entry:
     """One line of a batch.
 
     Args:
+        queue_url: where the receipt handle is good.
         seconds: the visibility timeout to set.
         attempt: how often it has failed.
         lease: what a renewal renews, or what a message is held by until it is deleted.
@@ -32,6 +33,7 @@ class Entry:
     """
 
     delivery: Delivery
+    queue_url: str
     receipt_handle: str
     seconds: int = 0
     attempt: int = 0
@@ -61,7 +63,7 @@ class Outbox:
         """Take an entry in; True where that changes when the next batch is due."""
         batcher = self._deletes if verb is Verb.DELETE else self._changes
         first = batcher.empty
-        return batcher.add((verb, entry.delivery.queue_url), entry, now=now) or first
+        return batcher.add((verb, entry.queue_url), entry, now=now) or first
 
     def add_again(self, target: Target, entry: Entry, *, at: float) -> None:
         """Take back an entry that has failed, to be sent alone, at a point of the clock."""

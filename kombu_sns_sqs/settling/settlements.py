@@ -21,6 +21,10 @@ from kombu_sns_sqs.settling.outbox import Batch, Entry, Outbox, Target, Verb
 #: that messages received one after the other are renewed in one request, and together ever after.
 _RENEW_AT: Final = 0.5
 _RENEW_LATEST: Final = 0.4
+#: For how long a message is held by one receive: a minute less than SQS allows, as the receive was before its answer.
+_LONGEST_HELD: Final = quotas.MAX_VISIBILITY_SECONDS - 60
+#: How long before the last renewal the hand-over to a fresh message begins: as long as it is tried.
+_HAND_OVER_SECONDS: Final = 1800.0
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
 
 
@@ -31,14 +35,19 @@ class Settlements:
         lease_seconds: the visibility timeout of held messages.
         ack_delay: longest time an ack waits for others.
         chance: gives a number of [0, 1), for the jitter of repeated requests.
+        hands_over: whether there is somebody who hands messages over to fresh ones before SQS's twelve hours end.
     """
 
-    def __init__(self, *, lease_seconds: int, ack_delay: float, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, *, lease_seconds: int, ack_delay: float, chance: Callable[[], float], hands_over: bool = False
+    ) -> None:
+        self._hands_over = hands_over
         self._lease_seconds = lease_seconds
         self._chance = chance
         self._holdings = Holdings()
         self._outbox = Outbox(ack_delay=ack_delay)
         self._losses: list[LostLease] = []
+        self._to_hand_over: list[Lease] = []
         #: Entries that were asked for and are not answered for good.
         self.unsettled = 0
 
@@ -60,7 +69,7 @@ class Settlements:
             return Verdict.LAPSED
         verdict = self._holdings.admit(delivery, now=since, lease_seconds=self._lease_seconds)
         if verdict is Verdict.COPY:
-            self.discard(delivery, now)
+            self._add(Verb.DELETE, Entry(delivery, *_receipt(delivery)), now)
         return verdict
 
     def ack(self, delivery: Delivery, now: float) -> bool:
@@ -82,16 +91,16 @@ class Settlements:
             self._note_end(lease, now)
             if lease.lost:
                 return
-        handle = delivery.receipt_handle if lease is None else lease.receipt_handle
-        self._add(Verb.RELEASE, Entry(delivery, handle, seconds=delay), now)
+        place = _receipt(delivery if lease is None else lease)
+        self._add(Verb.RELEASE, Entry(delivery, *place, seconds=delay), now)
 
     def everything(self) -> list[Delivery]:
         """List the messages that are held."""
         return self._holdings.everything()
 
     def _delete(self, delivery: Delivery, lease: Lease | None, now: float) -> bool:
-        handle = delivery.receipt_handle if lease is None else lease.receipt_handle
-        return self._add(Verb.DELETE, Entry(delivery, handle, lease=lease), now)
+        place = _receipt(delivery if lease is None else lease)
+        return self._add(Verb.DELETE, Entry(delivery, *place, lease=lease), now)
 
     def _add(self, verb: Verb, entry: Entry, now: float) -> bool:
         self.unsettled += 1
@@ -106,13 +115,12 @@ class Settlements:
             latest=now + self._lease_seconds * _RENEW_LATEST, before=now + self._lease_seconds * _RENEW_AT
         )
         for lease in leases:
-            if now - lease.since > quotas.MAX_VISIBILITY_SECONDS - self._lease_seconds:
-                self._lose(lease, Loss.TWELVE_HOURS, now, "it has been held for the twelve hours that SQS allows")
+            if not self._may_renew(lease, now):
                 continue
             lease.renewing = True
             self.unsettled += 1
-            entry = Entry(lease.delivery, lease.receipt_handle, seconds=self._lease_seconds, lease=lease)
-            renewals.add((Verb.RENEW, lease.delivery.queue_url), entry, now=now)
+            entry = Entry(lease.delivery, *_receipt(lease), seconds=self._lease_seconds, lease=lease)
+            renewals.add((Verb.RENEW, entry.queue_url), entry, now=now)
         batches = self._outbox.due(now, everything=everything) + renewals.drain()
         for (verb, _), entries in batches:
             for entry in entries:
@@ -120,6 +128,20 @@ class Settlements:
                 if verb is Verb.DELETE and entry.lease is not None:
                     self._note_end(entry.lease, now)
         return batches
+
+    def _may_renew(self, lease: Lease, now: float) -> bool:
+        """Say whether SQS would renew a lease; when it soon will not, have it handed over."""
+        left = lease.since + _LONGEST_HELD - self._lease_seconds - now
+        if left < _HAND_OVER_SECONDS and self._hands_over and lease.handing_over is False:
+            lease.handing_over = True
+            self._to_hand_over.append(lease)
+        if left >= 0:
+            return True
+        if lease.handing_over:
+            lease.renewing = True  # Nothing to be renewed any more; the one who hands it over adopts it or gives it up.
+        else:
+            self._lose(lease, Loss.TWELVE_HOURS, now, "it has been held for the twelve hours that SQS allows")
+        return False
 
     def _note_end(self, lease: Lease, now: float) -> None:
         """Note that a lease has ended before its message was settled, where nobody has noticed yet."""
@@ -135,7 +157,7 @@ class Settlements:
     # -- what comes back -------------------------------------------------------------------------------------
 
     def done(self, target: Target, entry: Entry) -> None:
-        """Take in that SQS has carried out an entry."""
+        """Take in that SQS has carried out an entry, or will not."""
         if target[0] is Verb.RENEW and entry.lease is not None:
             entry.lease.renewing = False
             if entry.receipt_handle == entry.lease.receipt_handle:
@@ -144,22 +166,24 @@ class Settlements:
         self.unsettled -= 1
 
     def failed(self, target: Target, entry: Entry, failure: Failure, now: float, *, last: bool = False) -> bool:
-        """Take in that SQS has not carried out an entry; True where it will be tried again, or a lease is lost.
+        """Take in that SQS has not carried out an entry: it will be tried again, or a lease is lost.
 
-        ``last``: nothing is tried again.
+        False where neither is so, for the caller to say so, and then to be :meth:`done` with it. ``last``: nothing is
+        tried again.
         """
         entry.attempt += 1
         lease = entry.lease if target[0] is Verb.RENEW else None
         if lease is not None and lease.receipt_handle != entry.receipt_handle:
             failure = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt")
-            entry.receipt_handle = lease.receipt_handle
+            entry.queue_url, entry.receipt_handle = _receipt(lease)
         patient = entry.attempt < _BACKOFF.attempts or (lease is not None and now < lease.ends_at)
         if failure.kind.passing and patient and not last:
-            self._outbox.add_again(target, entry, at=now + _BACKOFF.delay(entry.attempt, self._chance))
+            at = now + _BACKOFF.delay(entry.attempt, self._chance)
+            self._outbox.add_again((target[0], entry.queue_url), entry, at=at)
             return True
-        self.unsettled -= 1
         if lease is None:
             return False
+        self.unsettled -= 1
         lease.renewing = False
         if self._holdings.holds(lease):  # Else it was settled while its renewal was on the way.
             self._lose(lease, self._reason(entry, failure), now, str(failure))
@@ -176,7 +200,42 @@ class Settlements:
         lease.lost = True
         self._losses.append(LostLease.of(lease.delivery, reason, held_seconds=now - lease.since, detail=detail))
 
+    # -- handing over ----------------------------------------------------------------------------------------
+
+    def take_hand_overs(self) -> list[Lease]:
+        """Give out the leases that are to be handed over to a fresh message."""
+        leases, self._to_hand_over = self._to_hand_over, []
+        return leases
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease is of a message that is still held."""
+        return self._holdings.holds(lease)
+
+    def adopt(self, lease: Lease, fresh: Delivery, now: float, *, since: float) -> None:
+        """Hold a message by a fresh one from now on, which was received at ``since``, and delete the old one.
+
+        Where it was settled meanwhile it is the fresh one that is deleted.
+        """
+        if not self._holdings.holds(lease):
+            self.discard(fresh, now)
+            return
+        self._add(Verb.DELETE, Entry(lease.delivery, *_receipt(lease)), now)
+        lease.queue_url, lease.receipt_handle, lease.since = *_receipt(fresh), since
+        lease.lost = lease.renewing = lease.handing_over = False
+        self._holdings.extended(lease, ends_at=since + self._lease_seconds)
+
+    def give_up(self, lease: Lease) -> None:
+        """Take note that a lease cannot be handed over: it is lost when SQS renews it no more."""
+        lease.handing_over, lease.renewing = None, False
+        if self._holdings.holds(lease):
+            self._holdings.extended(lease, ends_at=lease.ends_at)
+
     def take_losses(self) -> list[LostLease]:
         """Hand out the leases lost since the last call."""
         losses, self._losses = self._losses, []
         return losses
+
+
+def _receipt(held: Lease | Delivery) -> tuple[str, str]:
+    """Say where a message is settled, and by which receipt."""
+    return held.queue_url, held.receipt_handle

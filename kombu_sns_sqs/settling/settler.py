@@ -20,7 +20,7 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
-from kombu_sns_sqs.settling.holdings import Verdict
+from kombu_sns_sqs.settling.holdings import Lease, Verdict
 from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
 from kombu_sns_sqs.settling.settlements import Settlements
@@ -39,6 +39,7 @@ class Settler:
         lease_seconds: the visibility timeout of held messages.
         ack_delay: longest time an ack waits for others.
         losses: told of lost leases.
+        hand_over: told of messages that SQS will not lease for much longer; see :meth:`adopt` and :meth:`give_up`.
         clock: the clock of leases.
     """
 
@@ -49,15 +50,22 @@ class Settler:
         lease_seconds: int,
         ack_delay: float,
         losses: Losses | None = None,
+        hand_over: Callable[[Settler, Lease], None] | None = None,
         clock: Clock = lease_clock,
     ) -> None:
         self._make_client = client
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._losses = losses or Losses()
+        self._hand_over = hand_over
         self._clock = clock
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._settlements = Settlements(lease_seconds=lease_seconds, ack_delay=ack_delay, chance=random.random)
+        self._settlements = Settlements(
+            lease_seconds=lease_seconds,
+            ack_delay=ack_delay,
+            chance=random.random,
+            hands_over=hand_over is not None,
+        )
         self._hurry = False
         self._stopping = False
         self._pid = os.getpid()
@@ -75,7 +83,7 @@ class Settler:
             now = self._clock()
             verdict = self._settlements.hold(delivery, now, since=since)
             # The thread sleeps for less than it takes a fresh lease to need it, unless it has nothing to do at all.
-            fresh = since is None or now - since < self._lease_seconds / 4
+            fresh = since is None or now - since < self.lease_seconds / 4
             rouse = not fresh or verdict is Verdict.COPY or len(self._settlements) == 1
         if rouse:
             self._wake()
@@ -103,6 +111,26 @@ class Settler:
             return
         with self._lock:
             self._settlements.release(delivery, self._clock(), delay=delay)
+        self._wake()
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease is of a message that is still held."""
+        with self._lock:
+            return self._settlements.holds(lease)
+
+    def adopt(self, lease: Lease, fresh: Delivery, *, since: float) -> None:
+        """Hold a message by a fresh one from now on, which was received at ``since``, and delete the old one.
+
+        Where it was settled meanwhile it is the fresh one that is deleted.
+        """
+        with self._lock:
+            self._settlements.adopt(lease, fresh, self._clock(), since=since)
+        self._wake()
+
+    def give_up(self, lease: Lease) -> None:
+        """Take note that a lease cannot be handed over: it is lost when SQS renews it no more."""
+        with self._lock:
+            self._settlements.give_up(lease)
         self._wake()
 
     def flush(self, timeout: float) -> bool:
@@ -177,8 +205,13 @@ class Settler:
             self._send(client, target, entries)
         self._report()
         with self._lock:
+            leases = self._settlements.take_hand_overs()
+        for lease in leases:
+            if self._hand_over is not None:
+                self._hand_over(self, lease)
+        with self._lock:
             next_due, now = self._settlements.next_due(), self._clock()
-        longest = min(_LONGEST_SLEEP, self._lease_seconds / 4)
+        longest = min(_LONGEST_SLEEP, self.lease_seconds / 4)
         return longest if next_due is None else max(0.0, min(longest, next_due - now))
 
     def _report(self) -> None:
@@ -205,20 +238,20 @@ class Settler:
         client.call(operation).then(lambda reply: self._answered(target, lines, reply))
 
     def _answered(self, target: Target, lines: dict[str, Entry], reply: Reply) -> None:
-        given_up = []
+        now = self._clock()
+        for number, entry in lines.items():
+            failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
+            if failure is not None:
+                with self._lock:
+                    if self._settlements.failed(target, entry, failure, now, last=self._stopping):
+                        continue
+                _log(target[0], entry, failure)
+            with self._lock:
+                self._settlements.done(target, entry)
         with self._idle:
-            now = self._clock()
-            for number, entry in lines.items():
-                failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
-                if failure is None:
-                    self._settlements.done(target, entry)
-                elif not self._settlements.failed(target, entry, failure, now, last=self._stopping):
-                    given_up.append((entry, failure))
             if not self._settlements.unsettled:
                 self._hurry = False
                 self._idle.notify_all()
-        for entry, failure in given_up:
-            _log(target[0], entry, failure)
 
 
 def _log(verb: Verb, entry: Entry, failure: Failure) -> None:

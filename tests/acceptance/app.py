@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 from celery import Celery, group
 from kombu import Queue
@@ -26,6 +27,11 @@ def note(text: str) -> None:
     """Write a line where the test looks, from whichever process this is."""
     with open(os.environ["NOTES"], "a") as notes:  # noqa: PTH123 -- append is what makes it one line
         notes.write(f"{text}\n")
+
+
+def note_lost(lost: Any) -> None:
+    """Note a lost lease: a hook for ``on_lease_lost``."""
+    note(f"lost {lost.reason.value}")
 
 
 @app.task

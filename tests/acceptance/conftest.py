@@ -105,6 +105,13 @@ class Site:
         names = (row["Endpoint"].rpartition(":")[2] for row in rows)
         return sorted(name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix))
 
+    def messages(self, queue: str) -> int:
+        """Count the messages of a queue, visible or in somebody's hands."""
+        url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = self._clients["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(count) for count in counts.values())
+
     def send_raw(self, queue: str, body: str, attributes: dict[str, Any] | None = None) -> None:
         """Put a message into a queue as a stranger would."""
         url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]

@@ -85,3 +85,43 @@ def test_acks_of_all_leases_are_carried_out_by_the_close(connect: Connect, relay
         message.ack()
     connection.release()
     assert relay.calls["DeleteMessageBatch"] == 2
+
+
+def test_a_message_is_handed_over_to_a_fresh_one(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a holding queue that nobody else reads; acked, both are gone; lost, it goes back to its queue."""
+    connection = connect(ack_delay=0)
+    queue = Queue("slow")(connection)
+    queue.declare()
+    services = connection.default_channel.connection.services
+    address = services.directory.queue("slow")
+
+    def take_and_hand_over(number: int) -> Any:
+        connection.Producer().publish(f"message {number}", routing_key="slow", headers={"number": number})
+        message = queue.get()
+        assert message is not None
+        settler = services.settler._of(next(iter(connection.default_channel.qos._unsettled.values())))
+        (lease,) = settler._settlements._holdings._held.values()
+        services.handover.hand_over(settler, lease)
+        drain_until(connection, lambda: lease.queue_url != address.url)
+        services.settle(5)
+        return message
+
+    message = take_and_hand_over(1)
+    assert queue.get() is None
+    monkeypatch.setattr("kombu_sns_sqs.settling.handover._RESERVED_SECONDS", -5)
+    assert services.handover.look(address) == 0
+    message.ack()
+    services.settle(5)
+    assert services.settler.held == 0
+
+    message = take_and_hand_over(2)
+    message.requeue()
+    services.settle(5)
+    assert services.handover.look(address) == 1
+    again = queue.get()
+    assert again is not None
+    assert (again.payload, again.headers["number"]) == ("message 2", 2)
+    again.ack()
+    services.settle(5)
+    assert services.handover.look(address) == 0
+    assert queue.get() is None

@@ -27,6 +27,7 @@ class Message:
     visible_at: float
     receives: int = 0
     received_at: float = 0.0
+    sent_at: float = 0.0
     deleted: bool = False
 
     @property

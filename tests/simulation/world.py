@@ -14,7 +14,8 @@ from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import Content, Delivery
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
-from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.receiving.pace import Pace
+from kombu_sns_sqs.receiving.window import Grant, Window
 from kombu_sns_sqs.settling.holdings import Verdict
 from kombu_sns_sqs.settling.outbox import Batch, Entry, Verb
 from kombu_sns_sqs.settling.settlements import Settlements
@@ -135,11 +136,12 @@ class Process:
         self.alive = True
         self.stalled_until = 0.0
         self.window = Window(cap=1000, prefetch_count=20)
+        self.window.sources = 1
+        self.pace = Pace()
         self.settlements = Settlements(lease_seconds=LEASE, ack_delay=0.05, chance=world.chance.random)
         self.ages = AnswerAge()
         self.waiting: deque[Delivery] = deque()
         self.running = 0
-        self.polls = 0
         #: Messages that were begun, and of which it has not been told that they are deleted.
         self.unsettled: set[str] = set()
         self._alarm = float("inf")
@@ -190,13 +192,11 @@ class Process:
         now = self.world.now
         while self.waiting and self.running < self.POOL:
             self._begin(self.waiting.popleft())
-        count = self.window.grant(polling=self.polls > 0, now=now)
-        if count:
-            self._poll(count)
+        self._poll_more(now)
         for batch in self.settlements.due(now):
             self._send(batch)
         self._report()
-        moments = (self.settlements.next_due(), self.window.next_grant)
+        moments = (self.settlements.next_due(), self.pace.next_try())
         alarm = min((moment for moment in moments if moment is not None), default=float("inf"))
         if alarm < self._alarm or self._alarm <= now:
             self._alarm = alarm
@@ -210,10 +210,20 @@ class Process:
 
     # -- receiving -------------------------------------------------------------------------------------------
 
-    def _poll(self, count: int) -> None:
-        world, asked_at = self.world, self.world.now
-        self.polls += 1
-        self.window.reserved += count
+    def _poll_more(self, now: float) -> None:
+        pace = self.pace
+        pace.again = None
+        while pace.in_flight < pace.want:
+            grant = self.window.grant(pace.ask, polling=pace.in_flight > 0, since=pace.waiting_since, now=now)
+            if not grant.messages:
+                pace.wait_for_slots(now, grant.again)
+                return
+            self._poll(grant)
+
+    def _poll(self, grant: Grant) -> None:
+        world, asked_at, count = self.world, self.world.now, grant.messages
+        self.pace.polls()
+        self.window.reserved += grant.reserved
         world.report.calls["receive"] += 1
 
         def arrive() -> None:
@@ -231,7 +241,7 @@ class Process:
             answer([_delivery(one) for one in given], float(int(AWS_EPOCH + world.now)))
 
         def answer(deliveries: list[Delivery], date: float | None) -> None:
-            self._do(world.now + self._latency(), lambda: self._received(count, deliveries, date, asked_at))
+            self._do(world.now + self._latency(), lambda: self._received(grant, deliveries, date, asked_at))
 
         world.at(world.now + self._latency(), arrive)
 
@@ -245,10 +255,11 @@ class Process:
         world.report.causes[message.publish_id] += 1
         return [world.queue.give(message, LEASE, world.now)]
 
-    def _received(self, count: int, deliveries: list[Delivery], date: float | None, asked_at: float) -> None:
+    def _received(self, grant: Grant, deliveries: list[Delivery], date: float | None, asked_at: float) -> None:
         now = self.world.now
-        self.polls -= 1
-        self.window.reserved -= count
+        self.pace.in_flight -= 1
+        self.pace.answered(asked=grant.messages, got=len(deliveries))
+        self.window.reserved -= grant.reserved
         since = self.ages.given_out_at(date, asked_at=asked_at, now=now)
         for delivery in deliveries:
             if self.settlements.hold(delivery, now, since=since) is not Verdict.NEW:
@@ -308,7 +319,8 @@ class Process:
                         self.unsettled.discard(entry.delivery.content.publish_id)
                 else:
                     world.report.failed_renewals += verb is Verb.RENEW and failure.kind.passing
-                    self.settlements.failed(batch[0], entry, failure, world.now)
+                    if not self.settlements.failed(batch[0], entry, failure, world.now):
+                        self.settlements.done(batch[0], entry)
 
         world.at(world.now + self._latency(), arrive)
 

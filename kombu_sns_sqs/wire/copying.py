@@ -1,0 +1,40 @@
+"""A received message as it can be sent again, unchanged. Pure."""
+
+from __future__ import annotations
+
+from kombu_sns_sqs.messages import Delivery, Outgoing
+from kombu_sns_sqs.wire import attributes as attrs
+from kombu_sns_sqs.wire import envelope
+
+
+def copy(delivery: Delivery) -> Outgoing:
+    """Write a message anew: the same envelope, publish id and attributes, those for filters included.
+
+    Raises:
+        MessageError: it cannot be written as JSON.
+    """
+    content = delivery.content
+    publish_id = content.publish_id or delivery.message_id
+    body = content.body
+    if not content.foreign:
+        message = {
+            "body": content.body,
+            "content-type": content.content_type,
+            "content-encoding": content.content_encoding,
+            "headers": content.headers,
+            "properties": content.properties,
+        }
+        body = envelope.encode(
+            message,
+            exchange=content.exchange,
+            routing_key=content.routing_key,
+            publish_id=publish_id,
+            compat="native" if attrs.ENVELOPE_ATTRIBUTE in delivery.attributes else "sqs",
+        ).body
+    return Outgoing(
+        body=str(body),
+        attributes=delivery.attributes,
+        publish_id=publish_id,
+        priority=content.priority,
+        group_id=delivery.system_attributes.get("MessageGroupId"),
+    )
