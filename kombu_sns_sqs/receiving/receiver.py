@@ -58,7 +58,7 @@ class Receiver:
 
     def consume(self, consumer: Consumer, queue: Queue) -> None:
         """Begin to feed a consumer."""
-        key = _key(consumer)
+        key = consumer.lane
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(poller=self._poller(queue, consumer), qos=consumer.qos)
@@ -68,7 +68,7 @@ class Receiver:
 
     def cancel(self, consumer: Consumer) -> None:
         """Feed a consumer no longer; with the last of a lane, what it has not been given goes back."""
-        lane = self._lanes.get(_key(consumer))
+        lane = self._lanes.get(consumer.lane)
         if lane is None or consumer not in lane.consumers:
             return
         lane.consumers.remove(consumer)
@@ -175,9 +175,10 @@ class Receiver:
             self._poll(now, wait=None)
             polled = True
             due = self._next_due(now)
-            self._event_client().run_once(_shortest(left, None if due is None else due - now))
+            pause = _shortest(left, None if due is None else due - now)
+            self._event_client().run_once(pause)
+            now = self._come_back(math.inf if pause is None else now + pause)
             self._judge_parked()
-            now = self._looked_at = time.monotonic()
 
     def _turn(self) -> None:
         """Do what there is to do, on the event loop."""
@@ -199,20 +200,23 @@ class Receiver:
             due = self._next_due(now)
             self._tick.set(self._hub, None if due is None else due - now)
 
-    def _come_back(self) -> float:
-        """Tell the pollers since when nobody has looked for answers; return the time."""
+    def _come_back(self, looked_until: float = 0.0) -> float:
+        """Tell the pollers since when nobody has looked for answers; return the time.
+
+        ``looked_until``: when a wait for answers should have ended: beyond that, another greenlet kept the thread.
+        """
         now = time.monotonic()
+        self._looked_at = max(self._looked_at, min(now, looked_until))
         for poller in [lane.poller for lane in self._lanes.values()] + self._leaving:
             poller.attendance.back(left_at=self._looked_at, now=now)
+        self._looked_at = now
         return now
 
     # -- polling and delivering ------------------------------------------------------------------------------
 
     def _poll(self, now: float, wait: int | None) -> None:
         for key, lane in list(self._lanes.items()):
-            overflow = lane.overflows_until(self._options.overflow_seconds)
-            if overflow is not None and overflow <= now:
-                lane.poller.give_back()
+            lane.give_back_overflow(now, self._options.overflow_seconds)
             if not lane.consumers:
                 # Kept while a poll is open, which the next consumer of the queue may be glad of.
                 if not lane.poller.in_flight:
@@ -286,11 +290,6 @@ class Receiver:
         client, self._client = self._client, None
         if client is not None:
             client.abandon()
-
-
-def _key(consumer: Consumer) -> tuple[int, str, bool]:
-    """Name the lane of a consumer: its channel, its queue, and whether it is bound by the prefetch count."""
-    return id(consumer.qos), consumer.queue, consumer.no_ack
 
 
 def _shortest(*waits: float | None) -> float | None:

@@ -43,6 +43,17 @@ def test_a_task_longer_than_its_lease_runs_once(short_leases: Site, pool: str) -
     assert [note.split()[0] for note in site.notes] == ["begin", "end"]
 
 
+@pytest.mark.parametrize("pool", GREEN[:1])
+def test_a_task_that_stops_gevents_loop_keeps_its_lease(short_leases: Site, pool: str) -> None:
+    """Leases are renewed by a thread of the operating system's: one task, begun once, for longer than its lease."""
+    site = short_leases
+    first, second = (site.worker(name, pool, app="stubborn_app") for name in ("w1", "w2"))
+    with first, second:
+        site.ask("stubborn.delay(7).id", app="stubborn_app")
+        assert site.wait_for_notes(lambda notes: "end" in notes) == ["begin", "end"]
+    assert site.notes == ["begin", "end"]
+
+
 def test_the_engine_of_threads_serves_a_worker(site: Site) -> None:
     """Where pycurl does not import."""
     site.environment["KOMBU_SNS_SQS_ENGINE"] = "threads"

@@ -48,7 +48,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "messages", "options", "redelivery"),
     ("identity",),
-    ("errors", "lifecycle", "quotas"),
+    ("errors", "lifecycle", "native_threads", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
