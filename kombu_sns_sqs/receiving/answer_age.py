@@ -10,8 +10,6 @@ from typing import Final
 
 from kombu_sns_sqs import quotas
 
-#: AWS stamps whole seconds.
-_RESOLUTION: Final = 1.0
 #: How far two clocks may drift apart, in seconds per second, before the comparison is taken to be off.
 _DRIFT: Final = 0.001
 #: A poll is answered in so many seconds. Until one was read in that time nothing is known of AWS's.
@@ -29,7 +27,8 @@ class AnswerAge:
     def given_out_at(self, date: float | None, *, asked_at: float, now: float) -> float:
         """Say when an answer was made, on the clock of ``asked_at`` and ``now``; ``now`` where that is not known.
 
-        Never before it was asked for, whatever the stamps say: a wall clock that is set back misleads nobody.
+        That is up to a second too early, as AWS stamps whole seconds: a lease must not be taken to last for longer than
+        it does. Never before it was asked for, whatever the stamps say: a wall clock that is set back misleads nobody.
         """
         if date is None:
             return now
@@ -38,5 +37,4 @@ class AnswerAge:
         shown = date - now
         known = shown if self._offset is None else self._offset - (now - self._since) * _DRIFT
         self._offset, self._since = max(shown, known), now
-        age = self._offset - shown - _RESOLUTION
-        return now if age <= 0 else max(asked_at, now - age)
+        return max(asked_at, now - (self._offset - shown))

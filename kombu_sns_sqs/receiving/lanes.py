@@ -21,6 +21,11 @@ class Consumer:
     #: Makes a message of a delivery and calls the application's callback with it.
     hand_over: Callable[[Delivery, Consumer], None]
 
+    @property
+    def lane(self) -> tuple[int, str, bool]:
+        """What names its lane: its channel, its queue, and whether it is bound by the prefetch count."""
+        return id(self.qos), self.queue, self.no_ack
+
 
 @dataclass(slots=True, eq=False)
 class Lane:
@@ -49,6 +54,12 @@ class Lane:
         if since is None or not self.poller.window.overfull or not self.blocked:
             return None
         return since + (patience if self.poller.window.demand is None else 0.0)
+
+    def give_back_overflow(self, now: float, patience: float) -> None:
+        """Give back what has come over the window and has been kept long enough."""
+        until = self.overflows_until(patience)
+        if until is not None and until <= now:
+            self.poller.give_back()
 
     def next_consumer(self) -> Consumer | None:
         """Give the consumer whose turn it is, None where no window is open."""

@@ -62,6 +62,7 @@ class Poller:
         window: the channel's prefetch window.
         postpone: takes over a message that is not due yet; False where it has to be delivered all the same.
         listener: told of news.
+        ages: what is known of AWS's clock.
         max_wait: longest long poll in seconds.
     """
 
@@ -76,6 +77,7 @@ class Poller:
         bindings: Callable[[], KnownBindings],
         postpone: Callable[[Arrival, Queue], bool],
         listener: Listener,
+        ages: AnswerAge,
         max_wait: int,
         lease_seconds: int,
     ) -> None:
@@ -97,7 +99,7 @@ class Poller:
         self.stopped = False
         self._reserved = 0
         self._era = 0
-        self._ages = AnswerAge()
+        self._ages = ages
 
     # -- polling ---------------------------------------------------------------------------------------------
 
@@ -204,7 +206,9 @@ class Poller:
 
     def _arrived(self, delivery: Delivery, aws_now: float | None, now: float, given_out_at: float) -> None:
         if self.stopped:
-            self._release(delivery)
+            # With its lease ended it is visible already, or in the hands of another, from whom it must not be taken.
+            if lease_clock() < given_out_at + self._lease_seconds:
+                self._release(delivery)
             return
         verdict = self._settler.hold(delivery, since=given_out_at)
         if verdict is Verdict.NEW:

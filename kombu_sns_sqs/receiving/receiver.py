@@ -15,6 +15,7 @@ from vine import promise
 
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.qos import QoS
+from kombu_sns_sqs.receiving.answer_age import AnswerAge
 from kombu_sns_sqs.receiving.lanes import Consumer, Lane
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
@@ -42,6 +43,7 @@ class Receiver:
         self._lanes: dict[tuple[int, str, bool], Lane] = {}
         self._leaving: list[Poller] = []
         self._hub: Any = None
+        self._ages = AnswerAge()
         self._tick = Tick(self.wake)
         # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
         # one is taken; and none is lost for good where the hub drops its set after an error.
@@ -57,7 +59,7 @@ class Receiver:
 
     def consume(self, consumer: Consumer, queue: Queue) -> None:
         """Begin to feed a consumer."""
-        key = _key(consumer)
+        key = consumer.lane
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(poller=self._poller(queue, consumer), qos=consumer.qos)
@@ -69,7 +71,7 @@ class Receiver:
 
     def cancel(self, consumer: Consumer) -> None:
         """Feed a consumer no longer; with the last of a lane, what it has not been given goes back."""
-        lane = self._lanes.get(_key(consumer))
+        lane = self._lanes.get(consumer.lane)
         if lane is None or consumer not in lane.consumers:
             return
         lane.consumers.remove(consumer)
@@ -116,6 +118,7 @@ class Receiver:
             bindings=lambda: self._services.directory.bindings(queue.name),
             postpone=self._services.hopper.postpone,
             listener=self,
+            ages=self._ages,
             max_wait=self._options.wait_time_seconds,
             lease_seconds=queue.lease_seconds or self._options.visibility_timeout,
         )
@@ -203,9 +206,7 @@ class Receiver:
 
     def _poll(self, now: float, wait: int | None) -> None:
         for key, lane in list(self._lanes.items()):
-            overflow = lane.overflows_until(self._options.overflow_seconds)
-            if overflow is not None and overflow <= now:
-                lane.poller.give_back()
+            lane.give_back_overflow(now, self._options.overflow_seconds)
             if not lane.consumers:
                 # Kept while a poll is open, which the next consumer of the queue may be glad of.
                 if not lane.poller.in_flight:
@@ -277,11 +278,6 @@ class Receiver:
         client, self._client = self._client, None
         if client is not None:
             client.abandon()
-
-
-def _key(consumer: Consumer) -> tuple[int, str, bool]:
-    """Name the lane of a consumer: its channel, its queue, and whether it is bound by the prefetch count."""
-    return id(consumer.qos), consumer.queue, consumer.no_ack
 
 
 def _shortest(*waits: float | None) -> float | None:

@@ -20,6 +20,7 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.native_threads import Joinable, start_native_thread
 from kombu_sns_sqs.settling.holdings import Lease, Verdict
 from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
@@ -69,7 +70,7 @@ class Settler:
         self._hurry = False
         self._stopping = False
         self._pid = os.getpid()
-        self._thread: threading.Thread | None = None
+        self._thread: Joinable | None = None
         self._client: EventClient | None = None
 
     # -- any thread ------------------------------------------------------------------------------------------
@@ -156,8 +157,7 @@ class Settler:
             if self._thread is not None or self._stopping or self._pid != os.getpid():
                 return
             self._client = self._make_client()
-            self._thread = threading.Thread(target=self._run, name="kombu-sns-sqs-settler", daemon=True)
-            self._thread.start()
+            self._thread = start_native_thread(self._run, name="kombu-sns-sqs-settler")
 
     def stop(self, timeout: float) -> None:
         """Carry out what was asked, give back what is still held, within ``timeout`` seconds, and end."""

@@ -33,9 +33,10 @@ def needs(library: str) -> pytest.MarkDecorator:
 
 
 #: Pools of greenlets, skipped where their library does not import, as on newer Pythons.
-GREEN = tuple(pytest.param(name, marks=needs(name)) for name in ("gevent", "eventlet"))
+GEVENT = pytest.param("gevent", marks=needs("gevent"))
+EVENTLET = pytest.param("eventlet", marks=needs("eventlet"))
 #: Every pool that Celery has.
-POOLS = ("prefork", "solo", "threads", *GREEN)
+POOLS = ("prefork", "solo", "threads", GEVENT, EVENTLET)
 #: Seconds after which what has not happened will not happen; only ever spent on a failure.
 PATIENCE = 40.0
 

@@ -69,7 +69,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "quotas"),
+    ("clock", "errors", "lifecycle", "native_threads", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,8 @@ def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
             # Taken by the poll that this thread has left open; then, when its lease has ended, by somebody else.
             other.Producer().publish("quick", routing_key="quick")
             elsewhere.append(other.SimpleQueue("quick").get(timeout=8))
+            # SQS stamps its answers to the second.
+            time.sleep(1.1)
         message.ack()
 
     with connection.Consumer(queues, on_message=on_message):
@@ -49,3 +52,36 @@ def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
         other.Producer().publish("after", routing_key="quick")
         run(connection, lambda: "after" in received)
     assert received == ["slow", "after"]
+
+
+def test_what_came_for_a_consumer_that_is_gone_is_not_taken_from_who_has_it_by_now(
+    connect: Connect, relay: Relay, service: LocalService
+) -> None:
+    """To give it back would make it visible while somebody else works on it."""
+    connection = connect(visibility_timeout=2, wait_time_seconds=8, read_timeout=10)
+    other = connect(straight=service.endpoint_url, visibility_timeout=30)
+    received, elsewhere = [], []
+    slow, quick = (Queue(name)(connection) for name in ("slow", "quick"))
+    for queue in (slow, quick):
+        queue.declare()
+
+    def on_message(message: Any) -> None:
+        received.append(message.payload)
+        other.Producer().publish("quick", routing_key="quick")
+        elsewhere.append(other.SimpleQueue("quick").get(timeout=8))
+        time.sleep(1.1)
+        message.ack()
+        consumers[1].cancel()
+
+    consumers = [connection.Consumer([queue], on_message=on_message) for queue in (slow, quick)]
+    with consumers[0], consumers[1]:
+        drain_until(connection, lambda: relay.calls["ReceiveMessage"] >= 2)
+        connection.Producer().publish("slow", routing_key="slow")
+        drain_until(connection, lambda: received)
+        with pytest.raises(AssertionError, match="nothing came in time"):
+            drain_until(connection, lambda: len(received) > 1, timeout=1)
+    connection.close()
+    assert relay.calls["ChangeMessageVisibilityBatch"] == 0
+    with pytest.raises(other.SimpleQueue("quick").Empty):
+        other.SimpleQueue("quick").get(timeout=1)
+    elsewhere[0].ack()

@@ -72,10 +72,11 @@ def test_nothing_is_asked_for_while_there_is_no_place(
 def test_what_comes_without_a_place_for_it_is_given_back_at_once(
     connect: Connect, relay: Relay, service: LocalService, driver: str
 ) -> None:
-    """Each queue is asked for one message at least, lest one starve the others: here for two, with one place."""
+    """Each queue is asked for one message in time, lest one starve the others: here for two, with one place."""
     connection, places, run = connect(visibility_timeout=60, overflow_seconds=60), Places(1), RUN[driver]
     producer = connect(straight=service.endpoint_url).Producer()
     with consumer(connection, places, "a", "b"):
+        run(connection, lambda: relay.calls["ReceiveMessage"] >= 2)
         for name in ("a", "b"):
             producer.publish(name, routing_key=name)
         run(connection, lambda: relay.calls["ChangeMessageVisibilityBatch"] and places.received)

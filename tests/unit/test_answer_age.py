@@ -9,18 +9,18 @@ AHEAD = 1_000_000.0
 
 
 def test_an_answer_read_at_once_is_new() -> None:
-    """However long the poll was open, and within the second that AWS's stamps are good for."""
+    """However long the poll was open, and to the second that AWS's stamps are good for."""
     ages = AnswerAge()
     for now, stamp in ((20.0, 20), (40.5, 40), (60.9, 60)):
-        assert ages.given_out_at(AHEAD + stamp, asked_at=now - 20, now=now) == now
+        assert now - 1 < ages.given_out_at(AHEAD + stamp, asked_at=now - 20, now=now) <= now
 
 
 def test_an_answer_that_lay_about_is_as_old_as_it_is() -> None:
-    """A task has kept the event loop for a hundred seconds: to the second, and never more than that too old."""
+    """A task has kept the event loop for a hundred seconds. It is not taken to be younger, once a stamp was right."""
     ages = AnswerAge()
     ages.given_out_at(AHEAD + 20, asked_at=0, now=20)
-    given_out_at = ages.given_out_at(AHEAD + 30, asked_at=25, now=130)
-    assert 30 <= given_out_at <= 32
+    given_out_at = ages.given_out_at(AHEAD + 30, asked_at=25, now=130.9)
+    assert 29 < given_out_at <= 30.9
 
 
 def test_the_first_answer_was_made_within_its_poll() -> None:
@@ -36,7 +36,7 @@ def test_clocks_that_drift_apart_mislead_nobody() -> None:
     for _ in range(30 * 24):
         now += 3600 * (1 + 4 / 86_400)
         stamp += 3600
-        assert ages.given_out_at(stamp, asked_at=now - 20, now=now) == now
+        assert now - 1 < ages.given_out_at(stamp, asked_at=now - 20, now=now) <= now
 
 
 def test_a_wall_clock_that_is_set_back_makes_no_answer_older_than_its_request() -> None:

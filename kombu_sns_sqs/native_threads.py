@@ -1,0 +1,44 @@
+"""Threads that run whatever greenlets do."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ("Joinable", "start_native_thread")
+
+
+class Joinable(Protocol):
+    """What is known of a thread that was started."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, or for ``timeout`` seconds."""
+
+
+class _PoolThread:
+    """The one thread of a pool of gevent's, whose own threads greenlets may share locks with."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        from gevent.threadpool import ThreadPool  # noqa: PLC0415 -- only where the process runs on gevent
+
+        self._pool = ThreadPool(1)
+        self._result = self._pool.spawn(target)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, or for ``timeout`` seconds, while other greenlets run."""
+        self._result.wait(timeout)
+
+
+def start_native_thread(target: Callable[[], None], *, name: str) -> Joinable:
+    """Start a daemon thread of the operating system's, also where gevent makes greenlets of Python's threads.
+
+    With eventlet it is a greenlet, as its locks cannot be shared with another thread.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        return _PoolThread(target)
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,87 @@
+"""What a worker held is there for the next one, however it ends; and a pool that changes loses and doubles nothing."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .workers import GEVENT
+
+if TYPE_CHECKING:
+    from .conftest import Site
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.mark.parametrize("pool", ["prefork", GEVENT])
+def test_what_a_killed_worker_held_runs_elsewhere_within_a_lease(short_leases: Site, pool: str) -> None:
+    """A kill -9 of the whole worker, in the middle of a task that acks late."""
+    site = short_leases
+    first = site.worker("first", pool)
+    with first:
+        site.ask("work.delay('task', 3).id")
+        site.wait_for_notes(lambda notes: "begin task first@test" in notes)
+        first.kill()
+    with site.worker("second", pool):
+        site.wait_for_notes(lambda notes: "end task second@test" in notes, timeout=20)
+    assert "end task first@test" not in site.notes
+
+
+@pytest.mark.parametrize("pool", ["prefork", GEVENT])
+def test_a_warm_shutdown_finishes_what_runs_and_gives_back_the_rest(site: Site, pool: str) -> None:
+    """Six tasks for two slots: what has begun is finished, the rest is there for the next worker, none runs twice."""
+    first = site.worker("first", pool)
+    with first:
+        site.ask("[work.delay(f'm{n}', 2).id for n in range(6)]")
+        site.wait_for_notes(lambda notes: sum(note.startswith("begin") for note in notes) == 2)
+        first.send(signal.SIGTERM)
+        assert first.wait() == 0
+    begun, ended = ({note.split()[1] for note in site.notes if note.startswith(word)} for word in ("begin", "end"))
+    # A green pool that is full blocks the consumer, which hands over one task more when a slot comes free.
+    assert begun == ended
+    assert 2 <= len(ended) <= (2 if pool == "prefork" else 4)
+    assert site.ready("celery") == 6 - len(ended), "a lease is a minute, and nobody waits for it"
+    with site.worker("second", pool):
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) == 6, timeout=20)
+    marks = [note.split()[1] for note in site.notes if note.startswith("begin")]
+    assert sorted(marks) == sorted(set(marks)), "a task ran twice"
+
+
+def test_a_cold_shutdown_gives_back_what_runs_too(site: Site) -> None:
+    """Late acks: all is there at once for the next worker, running or not."""
+    with site.worker() as worker:
+        site.ask("[work.delay(f'm{n}', 30).id for n in range(6)]")
+        site.wait_for_notes(lambda notes: len(notes) == 2)
+        worker.send(signal.SIGQUIT)
+        worker.wait(20)
+    assert site.ready("celery") == 6
+
+
+def test_a_pool_that_scales_itself_runs_each_task_once(site: Site) -> None:
+    """Up to three processes and down to one again, each forked off a worker in full use, and beside them beat."""
+    scale = ("--autoscale", "3,1", "-B", "-s", str(site.folder / "schedule"))
+    with site.worker("w1", "prefork", *scale, AUTOSCALE_KEEPALIVE="1") as worker:
+        site.ask("[work.delay(f'm{n}', 0.5).id for n in range(9)]")
+        worker.wait_for("Scaling down")
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) == 9)
+        site.wait_for_notes(lambda notes: notes.count("tick") > 1)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert "Scaling up" in worker.output
+    begun = [note.split()[1] for note in site.notes if note.startswith("begin")]
+    assert sorted(begun) == [f"m{n}" for n in range(9)]
+    assert "Task handler raised error" not in worker.output
+
+
+def test_a_restarted_pool_goes_on(site: Site) -> None:
+    """Its new processes, forked off a worker in full use, run what waited, and publish."""
+    with site.worker("w1", "prefork"):
+        site.ask("[delegate.delay(f'a{n}') and n for n in range(4)]")
+        answer = site.ask("app.control.pool_restart(destination=['w1@test'], reply=True, timeout=10)")
+        assert answer == [{"w1@test": {"ok": "reload started"}}]
+        site.ask("[delegate.delay(f'b{n}') and n for n in range(4)]")
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) >= 8)
+    marks = sorted(note.split()[1] for note in site.notes if note.startswith("begin"))
+    assert marks == [*(f"a{n}" for n in range(4)), *(f"b{n}" for n in range(4))]
