@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     Connect = Callable[..., Connection]
 
 
+def lost_to(other: Connection) -> Any:
+    """Publish a message that the poll takes which this thread has left open; wait until somebody else can have it."""
+    other.Producer().publish("quick", routing_key="quick")
+    # The emulator looks into its queues for those who wait only now and then.
+    time.sleep(0.5)
+    asked = time.monotonic()
+    message = other.SimpleQueue("quick").get(timeout=8)
+    assert time.monotonic() - asked > 1, "no poll was open"
+    # SQS stamps its answers to the second.
+    time.sleep(1.1)
+    return message
+
+
 @pytest.mark.parametrize("driver", ["drain", "hub"])
 def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
     connect: Connect, relay: Relay, service: LocalService, driver: str
@@ -35,15 +48,12 @@ def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
     def on_message(message: Any) -> None:
         received.append(message.payload)
         if message.payload == "slow":
-            # Taken by the poll that this thread has left open; then, when its lease has ended, by somebody else.
-            other.Producer().publish("quick", routing_key="quick")
-            elsewhere.append(other.SimpleQueue("quick").get(timeout=8))
-            # SQS stamps its answers to the second.
-            time.sleep(1.1)
+            elsewhere.append(lost_to(other))
         message.ack()
 
     with connection.Consumer(queues, on_message=on_message):
-        run(connection, lambda: relay.calls["ReceiveMessage"] >= 2)
+        # Without an event loop the first polls are short: the second ones are open for long enough.
+        run(connection, lambda: relay.calls["ReceiveMessage"] >= (4 if driver == "drain" else 2))
         connection.Producer().publish("slow", routing_key="slow")
         run(connection, lambda: received)
         with pytest.raises(AssertionError, match="nothing came in time"):
@@ -67,21 +77,17 @@ def test_what_came_for_a_consumer_that_is_gone_is_not_taken_from_who_has_it_by_n
 
     def on_message(message: Any) -> None:
         received.append(message.payload)
-        other.Producer().publish("quick", routing_key="quick")
-        elsewhere.append(other.SimpleQueue("quick").get(timeout=8))
-        time.sleep(1.1)
         message.ack()
+        elsewhere.append(lost_to(other))
         consumers[1].cancel()
 
     consumers = [connection.Consumer([queue], on_message=on_message) for queue in (slow, quick)]
     with consumers[0], consumers[1]:
-        drain_until(connection, lambda: relay.calls["ReceiveMessage"] >= 2)
+        drain_until(connection, lambda: relay.calls["ReceiveMessage"] >= 4)
         connection.Producer().publish("slow", routing_key="slow")
         drain_until(connection, lambda: received)
         with pytest.raises(AssertionError, match="nothing came in time"):
             drain_until(connection, lambda: len(received) > 1, timeout=1)
     connection.close()
+    assert elsewhere
     assert relay.calls["ChangeMessageVisibilityBatch"] == 0
-    with pytest.raises(other.SimpleQueue("quick").Empty):
-        other.SimpleQueue("quick").get(timeout=1)
-    elsewhere[0].ack()
