@@ -14,8 +14,8 @@ from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.options import Options
+    from kombu_sns_sqs.registry import lost_leases, shutdown
     from kombu_sns_sqs.scheduling import scheduled
-    from kombu_sns_sqs.services import lost_leases, shutdown
     from kombu_sns_sqs.settling.losses import LostLease
     from kombu_sns_sqs.transport import Transport
 
@@ -33,9 +33,9 @@ _LAZY: Final = {
     "LostLease": "kombu_sns_sqs.settling.losses",
     "Options": "kombu_sns_sqs.options",
     "Transport": "kombu_sns_sqs.transport",
-    "lost_leases": "kombu_sns_sqs.services",
+    "lost_leases": "kombu_sns_sqs.registry",
     "scheduled": "kombu_sns_sqs.scheduling",
-    "shutdown": "kombu_sns_sqs.services",
+    "shutdown": "kombu_sns_sqs.registry",
 }
 
 

@@ -6,13 +6,12 @@ one connection alone, its receiver, is made by :mod:`kombu_sns_sqs.transport`.
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
 import threading
 import time
-from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
@@ -30,7 +29,7 @@ from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.handover import Handover
-from kombu_sns_sqs.settling.losses import Loss, Losses
+from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.settling.settlers import Settlers
@@ -50,10 +49,15 @@ from kombu_sns_sqs.topology.tags import QueueTags
 if TYPE_CHECKING:
     from kombu_sns_sqs.channel import Channel
 
-logger = logging.getLogger(__name__)
-
 #: A queue nobody has: asking for it tells whether the endpoint answers and knows the credentials.
 _PROBE: Final = "kombu-sns-sqs-probe"
+
+
+class Receiving(Protocol):
+    """What receives for one connection."""
+
+    def leave(self) -> None:
+        """Poll no more, as the process ends."""
 
 
 class Services:
@@ -61,12 +65,13 @@ class Services:
 
     Args:
         options: what was asked for.
+        sessions: its credentials and boto3 clients, of which all options with the same limits have one.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, sessions: Sessions) -> None:
         self.options = options
         self.pid = os.getpid()
-        self.sessions = _sessions_for(options)
+        self.sessions = sessions
         self.control = ControlPlane(self.sessions)
         self.blocking = BlockingClient(self.sessions)
         self.housekeeper = Housekeeper()
@@ -98,6 +103,8 @@ class Services:
         self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
         self.hopper = self._make_hopper()
         self.janitor = Janitor(provisioner=self.provisioner)
+        #: What receives for this process, for as long as somebody else keeps it.
+        self.receivers: weakref.WeakSet[Receiving] = weakref.WeakSet()
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[threading.Thread] = []
         self._verified = False
@@ -214,6 +221,11 @@ class Services:
         self._last_polls = [one for one in self._last_polls if one.is_alive()] + [thread]
         thread.start()
 
+    def stop_receiving(self) -> None:
+        """Poll no more: what is given back now must not be taken by a connection that was left open."""
+        for receiver in list(self.receivers):
+            receiver.leave()
+
     def close(self) -> None:
         """End with the process: wait for the last polls, settle, delete what was temporary."""
         deadline = time.monotonic() + self.options.shutdown_timeout
@@ -232,68 +244,3 @@ def _drive_to_end(client: EventClient) -> None:
     while client.in_flight:
         client.run_once(1.0)
     client.close()
-
-
-_registry: dict[Options, Services] = {}
-_sessions: dict[tuple[object, ...], Sessions] = {}
-_lock = threading.Lock()
-
-
-def services_for(options: Options) -> Services:
-    """Give the services of this process for a set of options, made at first use."""
-    with _lock:
-        services = _registry.get(options)
-        if services is None:
-            services = _registry[options] = Services(options)
-            # Last in, first out: before the local service that these were made for, and whatever else came up since.
-            atexit.unregister(shutdown)
-            atexit.register(shutdown)
-        return services
-
-
-def _sessions_for(options: Options) -> Sessions:
-    """Share credentials and boto3's clients, which take a second to make, between all that can share them."""
-    key = (options.connect_timeout, options.read_timeout, options.verify, options.client_config)
-    if key not in _sessions:
-        _sessions[key] = Sessions(
-            connect_timeout=options.connect_timeout,
-            read_timeout=options.read_timeout,
-            verify=options.verify,
-            client_config=dict(options.client_config),
-        )
-    return _sessions[key]
-
-
-def lost_leases() -> dict[str, int]:
-    """Count the leases this process has lost so far, by reason; see :class:`kombu_sns_sqs.LostLease`."""
-    with _lock:
-        running = list(_registry.values())
-    total: Counter[str] = Counter({reason.value: 0 for reason in Loss})
-    for services in running:
-        total.update(services.losses.counts)
-    return dict(total)
-
-
-def _forget_parents() -> None:
-    """Begin anew in a forked child: what is in the registry is the parent's, its locks in an unknown state."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-    _registry.clear()
-    _sessions.clear()
-
-
-def shutdown() -> None:
-    """End everything this process has running: settle, give back, delete its temporary queues.
-
-    It runs by itself when the process exits. Connections that are still open cannot be used any more; new ones can be
-    made. It takes at most some tens of seconds, see the option ``shutdown_timeout``.
-    """
-    with _lock:
-        ending = [services for services in _registry.values() if services.pid == os.getpid()]
-        _registry.clear()
-    for services in ending:
-        services.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)

@@ -17,7 +17,8 @@ from kombu_sns_sqs.local import endpoint_for_local
 from kombu_sns_sqs.option_reading import read_options
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.receiving.receiver import Receiver
-from kombu_sns_sqs.services import Services, services_for
+from kombu_sns_sqs.registry import services_for
+from kombu_sns_sqs.services import Services
 
 if TYPE_CHECKING:
     from kombu import Connection

@@ -52,8 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares a broker, or the fixtures of a module: each is then started once."""
     for item in items:
         callspec = getattr(item, "callspec", None)
-        broker = callspec.params.get("broker") if callspec is not None else None
-        item.add_marker(pytest.mark.xdist_group(broker or item.nodeid.partition("::")[0]))
+        params = callspec.params if callspec is not None else {}
+        group = params.get("broker") or f"{item.nodeid.partition('::')[0]} {params.get('service', '')}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

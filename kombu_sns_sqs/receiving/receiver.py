@@ -8,6 +8,7 @@ others.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ class Receiver:
         self._lanes: dict[tuple[int, str, bool], Lane] = {}
         self._leaving: list[Poller] = []
         self._hub: Any = None
+        #: The thread that has turned it last.
+        self._driver: threading.Thread | None = None
         self._ages = AnswerAge()
         self._tick = Tick(self.wake)
         # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
@@ -54,6 +57,7 @@ class Receiver:
             max_age=services.options.bindings_max_age,
             on_done=self.wake,
         )
+        services.receivers.add(self)
 
     # -- consumers -------------------------------------------------------------------------------------------
 
@@ -167,6 +171,7 @@ class Receiver:
         Raises:
             TimeoutError: none came within ``timeout`` seconds.
         """
+        self._driver = threading.current_thread()
         now = time.monotonic()
         deadline = None if timeout is None else now + timeout
         polled = False
@@ -188,6 +193,7 @@ class Receiver:
         """Do what there is to do, on the event loop."""
         if self._hub is None:
             return
+        self._driver = threading.current_thread()
         self._judge_parked()
         now = time.monotonic()
         try:
@@ -270,6 +276,12 @@ class Receiver:
         elif self._client is not None:
             self._client.close()
             self._client = None
+
+    def leave(self) -> None:
+        """Close as the process ends, unless another thread may be at it."""
+        driver = self._driver
+        if driver is None or driver is threading.current_thread() or not driver.is_alive():
+            self.close()
 
     def abandon(self) -> None:
         """Forget everything without touching it: in a forked child it is the parent's."""

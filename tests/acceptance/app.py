@@ -10,7 +10,7 @@ from celery import Celery, group
 from kombu import Queue
 from kombu.common import Broadcast
 
-__all__ = ("add", "announce", "app", "delegate", "fail", "group", "note", "third_time_lucky", "when", "work")
+__all__ = ("add", "announce", "app", "delegate", "fail", "group", "note", "patient", "third_time_lucky", "when", "work")
 
 app = Celery("app", broker=os.environ["BROKER_URL"], backend="rpc://")
 app.conf.update(

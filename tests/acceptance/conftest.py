@@ -118,10 +118,17 @@ class Site:
         self._clients["sqs"].send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes or {})
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module on each of its ``EMULATORS``, where it names some."""
+    emulators = getattr(metafunc.module, "EMULATORS", None)
+    if emulators is not None and "service" in metafunc.fixturenames:
+        metafunc.parametrize("service", emulators, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def service() -> Iterator[LocalService]:
-    """A local service for all acceptance tests."""
-    with LocalService.start() as service:
+def service(request: pytest.FixtureRequest) -> Iterator[LocalService]:
+    """A local service for all acceptance tests, by the best emulator there is unless the module names some."""
+    with LocalService.start(emulator=getattr(request, "param", None)) as service:
         yield service
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
+EMULATORS = ("ministack", "moto")
 
 
 @pytest.mark.parametrize("pool", POOLS[:-1])  # eventlet differs from gevent in nothing that matters here

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
+EMULATORS = ("ministack", "moto")
 
 
 def test_what_a_stopped_worker_held_runs_elsewhere_and_its_ack_does_no_harm(short_leases: Site) -> None:

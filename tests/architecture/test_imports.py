@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("transport", "scheduling"),
     ("channel",),
     ("message", "receiving.receiver", "receiving.getter"),
+    ("registry",),
     ("services",),
     ("receiving.hopper",),
     ("receiving.lanes", "publishing.batch", "settling.handover", "settling.rejections"),
