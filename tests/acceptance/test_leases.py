@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,3 +31,24 @@ def test_a_task_longer_than_its_lease_runs_once(short_leases: Site, pool: str, a
         site.ask(task, app=app)
         site.wait_for_notes(lambda notes: any(note.startswith("end") for note in notes))
     assert [note.split()[0] for note in site.notes] == ["begin", "end"]
+
+
+def test_what_came_for_a_stopped_worker_is_not_run_by_it_when_it_goes_on(short_leases: Site) -> None:
+    """Its long poll was open: SQS gave it messages, which it reads when their leases have ended."""
+    site = short_leases
+    url = site.environment["BROKER_URL"].replace("wait_time_seconds=2", "wait_time_seconds=10")
+    site.environment["BROKER_URL"] = f"{url}&shutdown_timeout=1"
+    with site.worker("first") as first:
+        assert site.ask("add.delay(1, 1).get(timeout=30)") == 2
+        first.send(signal.SIGSTOP)
+        try:
+            site.ask("[work.delay(f'm{n}', 0).id for n in range(4)]")
+            with site.worker("second"):
+                site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) == 4)
+        finally:
+            first.send(signal.SIGCONT)
+        assert site.ask("add.delay(2, 2).get(timeout=30)") == 4
+    assert sorted(note for note in site.notes if note.startswith("begin")) == [
+        f"begin m{n} second@test" for n in range(4)
+    ]
+    assert site.messages("celery") == 0
