@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-__all__ = ("Joinable", "start_native_thread")
+__all__ = ("Joinable", "native_lock", "start_native_thread")
 
 
 class Joinable(Protocol):
@@ -31,14 +32,31 @@ class _PoolThread:
         self._result.wait(timeout)
 
 
+def native_lock() -> AbstractContextManager[object]:
+    """Make a lock of the operating system's, for moments in which no greenlet switches to another.
+
+    gevent's own may be shared between threads, too, but a thread that finds one taken is woken by way of an event loop,
+    milliseconds later.
+    """
+    monkey = _gevent_monkey()
+    allocate = threading.Lock if monkey is None else monkey.get_original("_thread", "allocate_lock")
+    lock: AbstractContextManager[object] = allocate()
+    return lock
+
+
 def start_native_thread(target: Callable[[], None], *, name: str) -> Joinable:
     """Start a daemon thread of the operating system's, also where gevent makes greenlets of Python's threads.
 
     With eventlet it is a greenlet, as its locks cannot be shared with another thread.
     """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    if _gevent_monkey() is not None:
         return _PoolThread(target)
     thread = threading.Thread(target=target, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def _gevent_monkey() -> Any:
+    """Give gevent's module that has patched threads; None where none has."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey if monkey is not None and monkey.is_module_patched("threading") else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from collections import Counter
@@ -11,6 +12,8 @@ from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.settling.losses import Loss
+
+logger = logging.getLogger(__name__)
 
 __all__ = ("lost_leases", "services_for", "shutdown")
 
@@ -74,7 +77,14 @@ def shutdown() -> None:
     for services in ending:
         services.stop_receiving()
     for services in ending:
+        _end(services)
+
+
+def _end(services: Services) -> None:
+    try:
         services.close()
+    except Exception:
+        logger.exception("the end of the process is not as orderly as it should be")
 
 
 if hasattr(os, "register_at_fork"):

@@ -6,6 +6,8 @@ one connection alone, its receiver, is made by :mod:`kombu_sns_sqs.transport`.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import threading
 import time
@@ -48,6 +50,8 @@ from kombu_sns_sqs.topology.tags import QueueTags
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.channel import Channel
+
+logger = logging.getLogger(__name__)
 
 #: A queue nobody has: asking for it tells whether the endpoint answers and knows the credentials.
 _PROBE: Final = "kombu-sns-sqs-probe"
@@ -160,6 +164,7 @@ class Services:
             client=self.event_client,
             settler=self.settler,
             companions=self.companions,
+            not_delivered=self.dead_letters.not_delivered,
             housekeeper=self.housekeeper,
             options=self.options,
         )
@@ -218,13 +223,21 @@ class Services:
             client.close()
             return
         thread = threading.Thread(target=_drive_to_end, args=(client,), name="kombu-sns-sqs-last-polls", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # Some Pythons begin no thread once the interpreter ends: what waits for the threads does it itself.
+            _drive_to_end(client, time.monotonic() + self.options.shutdown_timeout)
+            return
         self._last_polls = [one for one in self._last_polls if one.is_alive()] + [thread]
-        thread.start()
 
     def stop_receiving(self) -> None:
         """Poll no more: what is given back now must not be taken by a connection that was left open."""
         for receiver in list(self.receivers):
-            receiver.leave()
+            try:
+                receiver.leave()
+            except Exception:
+                logger.exception("a connection could not be closed")
 
     def close(self) -> None:
         """End with the process: wait for the last polls, settle, delete what was temporary."""
@@ -240,7 +253,7 @@ class Services:
             self._idle_clients.pop().close()
 
 
-def _drive_to_end(client: EventClient) -> None:
-    while client.in_flight:
+def _drive_to_end(client: EventClient, deadline: float = math.inf) -> None:
+    while client.in_flight and time.monotonic() < deadline:
         client.run_once(1.0)
     client.close()

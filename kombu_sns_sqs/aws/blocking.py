@@ -10,7 +10,7 @@ from kombu.utils import compat
 from vine import promise
 
 from kombu_sns_sqs.aws.exchange import HAS_CURL, CurlExchange, Exchange, UrllibExchange
-from kombu_sns_sqs.aws.failures import failure_of
+from kombu_sns_sqs.aws.failures import signing_failure
 from kombu_sns_sqs.aws.reply import Reply, unreachable
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.errors import Kind
@@ -85,8 +85,8 @@ class BlockingClient:
         try:
             session = self._sessions.get(operation.identity)
             signed = session.sign(operation)
-        except Exception as exc:  # noqa: BLE001 -- failure_of() raises again what is none of AWS's
-            return Reply(failure=failure_of(exc, operation.action))
+        except Exception as exc:  # noqa: BLE001 -- whoever waits for the answer has to get one
+            return Reply(failure=signing_failure(exc, operation.action))
         reply = self._exchange.perform(operation, session, signed)
         if reply.failure is not None and reply.failure.kind is Kind.EXPIRED:
             self._sessions.refresh(operation.identity)

@@ -17,7 +17,7 @@ from vine import promise
 
 from kombu_sns_sqs.aws.curl_handle import CurlHandle
 from kombu_sns_sqs.aws.event_driven import EventDriven, closed
-from kombu_sns_sqs.aws.failures import failure_of
+from kombu_sns_sqs.aws.failures import signing_failure
 from kombu_sns_sqs.aws.forks import leak
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Kind
@@ -109,11 +109,11 @@ class CurlClient(EventDriven):
         try:
             session = self._sessions.get(operation.identity)
             signed = session.sign(operation)
-        except Exception as exc:  # noqa: BLE001 -- failure_of() raises again what is none of AWS's
-            self._finish(fulfilled, Reply(failure=failure_of(exc, operation.action)))
+            handle = self._idle.pop() if self._idle else CurlHandle()
+            handle.load(operation, session, signed)
+        except Exception as exc:  # noqa: BLE001 -- whoever waits for the answer has to get one
+            self._finish(fulfilled, Reply(failure=signing_failure(exc, operation.action)))
             return
-        handle = self._idle.pop() if self._idle else CurlHandle()
-        handle.load(operation, session, signed)
         self._active[handle.curl] = fulfilled, operation, handle
         self._multi.add_handle(handle.curl)
         self._apply()

@@ -9,7 +9,7 @@ from botocore import exceptions as botocore
 from kombu_sns_sqs.aws.reply import bare_code
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError, kind_of
 
-__all__ = ("NO_CREDENTIALS", "NO_REGION", "failure_of")
+__all__ = ("NO_CREDENTIALS", "NO_REGION", "failure_of", "signing_failure")
 
 #: What to do when nothing signs, and when nothing says where.
 NO_CREDENTIALS: Final = (
@@ -66,6 +66,19 @@ def failure_of(exc: BaseException, action: str = "") -> Failure:
             message = _WORDS.get(type(exc)) or str(exc)
             return Failure(kind=kind, code=type(exc).__name__, message=message, action=action)
     raise exc
+
+
+def signing_failure(exc: Exception, action: str) -> Failure:
+    """Translate what kept a request from being signed, whatever it is: nobody else answers who waits for it.
+
+    What botocore does not expect, such as an answer of STS that a proxy has made up, may be over at the next attempt.
+    Its text stays untold: such an answer may hold keys.
+    """
+    try:
+        return failure_of(exc, action)
+    except Exception as unexpected:  # noqa: BLE001
+        name = type(unexpected).__name__
+        return Failure(kind=Kind.UNREACHABLE, code=name, message="the request could not be signed", action=action)
 
 
 def _refusal(exc: botocore.ClientError, action: str) -> Failure:

@@ -22,6 +22,7 @@ from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.delay import next_step
 from kombu_sns_sqs.errors import Failure, Kind
+from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving.arrivals import Clock
 from kombu_sns_sqs.receiving.hops import Hop, Target, size
 from kombu_sns_sqs.settling.settlers import Settlers
@@ -45,6 +46,7 @@ class Forwarder:
     Args:
         settler: deletes what was sent on, and keeps the leases of what came too early.
         want: has the companion of a queue found or made, in another thread.
+        not_delivered: told of what goes back unseen by the application.
         lease_seconds: the visibility timeout of what came too early.
     """
 
@@ -54,12 +56,14 @@ class Forwarder:
         settler: Settlers,
         companions: Companions,
         want: Callable[[Queue], None],
+        not_delivered: Callable[[Delivery], None],
         lease_seconds: int,
         clock: Clock,
     ) -> None:
         self._settler = settler
         self._companions = companions
         self._want = want
+        self._not_delivered = not_delivered
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._batches: Batcher[Target, tuple[Hop, SendEntry]] = Batcher(max_age=_BATCH_SECONDS)
@@ -122,8 +126,10 @@ class Forwarder:
         self._batches.add(target, (hop, entry), now=now, size=size(entry))
 
     def _send(self, client: EventClient, target: Target, batch: list[tuple[Hop, SendEntry]]) -> None:
-        for number, (_, entry) in enumerate(batch):
+        for number, (hop, entry) in enumerate(batch):
             entry["id"] = str(number)
+            if hop.held:
+                self._settler.moving(hop.delivery)
         operation = operations.send_message_batch(
             identity=target.identity, queue_url=target.url, entries=[entry for _, entry in batch]
         )
@@ -167,6 +173,7 @@ class Forwarder:
         """Leave a message where it is: it comes again, from the companion by itself, else when it is nearly due."""
         self.in_hand -= 1
         if hop.held:
+            self._not_delivered(hop.delivery)
             longest = quotas.MAX_VISIBILITY_SECONDS - self._lease_seconds
             left = 0.0 if self._stopping or not hop.queue.takes_delay else hop.due_at - self._clock()
             self._settler.release(hop.delivery, delay=int(min(max(left, 0.0), longest)))

@@ -30,8 +30,15 @@ def get_one(services: Services, queue: Queue) -> Delivery | None:
             if not reply.value:
                 break
             delivery = arrivals.read(reply.value[0], queue=queue, url=queue.urls[number])
-            if services.settler.hold(delivery) is Verdict.NEW and _deliverable(services, queue, delivery, reply.date):
-                return delivery
+            if services.settler.hold(delivery) is not Verdict.NEW:
+                continue
+            try:
+                if _deliverable(services, queue, delivery, reply.date):
+                    return delivery
+            except BaseException:
+                services.dead_letters.not_delivered(delivery)
+                services.settler.release(delivery)
+                raise
     return None
 
 

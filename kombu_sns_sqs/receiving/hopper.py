@@ -22,6 +22,7 @@ from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.arrivals import Arrival, Clock
@@ -49,6 +50,7 @@ class Hopper:
     Args:
         client: makes the thread's own event client.
         settler: deletes what was sent on, and keeps the leases of what came too early.
+        not_delivered: told of what goes back unseen by the application.
         clock: the monotonic clock; ``wall``: the time of day.
     """
 
@@ -58,6 +60,7 @@ class Hopper:
         client: Callable[[], EventClient],
         settler: Settlers,
         companions: Companions,
+        not_delivered: Callable[[Delivery], None],
         housekeeper: Housekeeper,
         options: Options,
         clock: Clock = time.monotonic,
@@ -77,6 +80,7 @@ class Hopper:
             settler=settler,
             companions=companions,
             want=self._watch.want,
+            not_delivered=not_delivered,
             lease_seconds=options.visibility_timeout,
             clock=clock,
         )

@@ -39,6 +39,8 @@ from kombu_sns_sqs.wire.deaths import Reason
 
 logger = logging.getLogger(__name__)
 
+#: After so many readings of the bindings that say nothing of a message it is delivered. One may have begun too early.
+_READINGS: Final = 2
 #: Seconds for which a poll is open that is to fetch a backlog, not to wait for a message.
 _BRIEFLY: Final = 1
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
@@ -94,7 +96,7 @@ class Poller:
         self._levels = [Pace() for _ in queue.urls]
         window.sources += len(self._levels)
         self._ready: list[tuple[int, int, Arrival]] = []
-        self._parked: list[Arrival] = []
+        self._parked: list[tuple[Arrival, int]] = []
         self._order = itertools.count()
         self.stopped = False
         self._reserved = 0
@@ -205,19 +207,19 @@ class Poller:
     # -- what arrives ----------------------------------------------------------------------------------------
 
     def _arrived(self, delivery: Delivery, aws_now: float | None, now: float, given_out_at: float) -> None:
-        if self.stopped:
-            # With its lease ended it is visible already, or in the hands of another, from whom it must not be taken.
-            if lease_clock() < given_out_at + self._lease_seconds:
-                self._release(delivery)
-            return
         verdict = self._settler.hold(delivery, since=given_out_at)
-        if verdict is Verdict.NEW:
+        if verdict is Verdict.NEW and self.stopped:
+            self._release(delivery)
+        elif verdict is Verdict.NEW:
             self._judge(arrivals.arrive(delivery, queue=self.queue, aws_now=aws_now, now=now))
-        elif verdict is Verdict.LAPSED:
+        elif verdict is not Verdict.COPY:
             self._dead_letters.not_delivered(delivery)
 
-    def _judge(self, arrival: Arrival) -> None:
+    def _judge(self, arrival: Arrival, readings: int = 0) -> None:
+        """Decide about a message for which the bindings have been read so many times."""
         verdict = arrivals.match(arrival.delivery, self._bindings(), received_at=arrival.since)
+        if verdict is Match.UNSURE and readings >= _READINGS:
+            verdict = Match.YES
         if verdict is Match.YES and arrival.due_at is not None and self._postpone(arrival, self.queue):
             return
         if verdict is Match.YES:
@@ -226,14 +228,16 @@ class Poller:
         elif verdict is Match.NO:
             self._settler.ack(arrival.delivery)
         else:
-            self._parked.append(arrival)
+            self.window.buffered += 1
+            self._parked.append((arrival, readings))
             self._listener.unsure(self)
 
     def judge_parked(self) -> None:
         """Decide about the messages that waited for newer knowledge."""
         parked, self._parked = self._parked, []
-        for arrival in parked:
-            self._judge(arrival)
+        self.window.buffered -= len(parked)
+        for arrival, readings in parked:
+            self._judge(arrival, readings + 1)
 
     # -- what leaves -----------------------------------------------------------------------------------------
 
@@ -262,8 +266,8 @@ class Poller:
 
     def give_back(self) -> None:
         """Give back what is not delivered."""
-        arrivals_left = [arrival for _, _, arrival in self._ready] + self._parked
-        self.window.buffered -= len(self._ready)
+        arrivals_left = [arrival for _, _, arrival in self._ready] + [arrival for arrival, _ in self._parked]
+        self.window.buffered -= len(arrivals_left)
         self._ready, self._parked = [], []
         for arrival in arrivals_left:
             self._release(arrival.delivery)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
+from kombu_sns_sqs.errors import ConnectionFailed
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.entities import Queue
 
 logger = logging.getLogger(__name__)
+
+
+#: Seconds between two attempts to read what could not be read, at least.
+_LEAST_PAUSE: Final = 1.0
 
 
 class Refresher:
@@ -51,8 +57,16 @@ class Refresher:
     def _refresh(self, queue: Queue) -> None:
         try:
             self._binder.refresh(queue)
-        except Exception as exc:  # noqa: BLE001  # whatever it is, the messages stay held until it works
+        except ConnectionFailed as exc:
             logger.warning("the bindings of queue %r could not be read, trying again: %s", queue.name, exc)
+            self._housekeeper.call_later(max(self._max_age, _LEAST_PAUSE), lambda: self._refresh(queue))
+            return
+        except Exception as exc:  # noqa: BLE001  # whatever it is, messages must not wait for ever
+            logger.error(  # noqa: TRY400
+                "the bindings of queue %r cannot be read: messages they might exclude are delivered: %s",
+                queue.name,
+                exc,
+            )
         with self._lock:
             self._asked.discard(queue.name)
             self._read.add(queue.name)

@@ -36,6 +36,8 @@ class Lease:
     """A held message: where and how it is settled now, and until when it is ours."""
 
     delivery: Delivery
+    #: The message that stands for it on SQS now.
+    message_id: str
     queue_url: str
     receipt_handle: str
     #: When the visibility timeout ends, on the clock of leases.
@@ -46,6 +48,8 @@ class Lease:
     renewing: bool = False
     #: Whether it is being handed over to a fresh message; None: that has failed.
     handing_over: bool | None = False
+    #: Whether it is being sent on: its twin is then no copy, but what it goes on as.
+    moving: bool = False
 
 
 class Holdings:
@@ -66,9 +70,11 @@ class Holdings:
         """Decide about an arrival, and hold it where it is new."""
         key = delivery.copy_key
         lease = self._held.get(key)
-        if lease is not None:
-            if lease.delivery.message_id != delivery.message_id or lease.queue_url != delivery.queue_url:
+        if lease is not None and not (lease.moving and lease.message_id != delivery.message_id):
+            # Where the lease is lost the twin may be the only one that is left on SQS.
+            if lease.message_id != delivery.message_id and not lease.lost:
                 return Verdict.COPY  # Another of the same publish, or what was handed over and deleted.
+            lease.message_id, lease.queue_url = delivery.message_id, delivery.queue_url
             lease.receipt_handle = delivery.receipt_handle
             # SQS counts its twelve hours from the last receive.
             lease.lost, lease.since, lease.handing_over = False, now, False
@@ -78,6 +84,7 @@ class Holdings:
             return Verdict.COPY
         lease = Lease(
             delivery=delivery,
+            message_id=delivery.message_id,
             queue_url=delivery.queue_url,
             receipt_handle=delivery.receipt_handle,
             ends_at=0.0,
@@ -92,6 +99,12 @@ class Holdings:
         lease.ends_at = ends_at
         if self._earliest is None or ends_at < self._earliest:
             self._earliest = ends_at
+
+    def moving(self, delivery: Delivery) -> None:
+        """Note that a held message is being sent on."""
+        lease = self._held.get(delivery.copy_key)
+        if lease is not None and lease.delivery.message_id == delivery.message_id:
+            lease.moving = True
 
     def handled(self, delivery: Delivery) -> Lease | None:
         """Note that a message is done with; the lease it was held by has the receipt that deletes it."""

@@ -80,6 +80,10 @@ class Settlements:
         """Delete a message that was not handled, a copy; True where that changes when the next batch is due."""
         return self._delete(delivery, self._holdings.drop(delivery), now)
 
+    def moving(self, delivery: Delivery) -> None:
+        """Note that a held message is being sent on: what it goes on as may come before that is known."""
+        self._holdings.moving(delivery)
+
     def release(self, delivery: Delivery, now: float, *, delay: int = 0) -> None:
         """Give a message back: visible to all in ``delay`` seconds.
 
@@ -221,6 +225,7 @@ class Settlements:
             return
         self._add(Verb.DELETE, Entry(lease.delivery, *_receipt(lease)), now)
         lease.queue_url, lease.receipt_handle, lease.since = *_receipt(fresh), since
+        lease.message_id = fresh.message_id
         lease.lost = lease.renewing = lease.handing_over = False
         self._holdings.extended(lease, ends_at=since + self._lease_seconds)
 

@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -20,7 +21,7 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
-from kombu_sns_sqs.native_threads import Joinable, start_native_thread
+from kombu_sns_sqs.native_threads import Joinable, native_lock, start_native_thread
 from kombu_sns_sqs.settling.holdings import Lease, Verdict
 from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: Longest sleep of the thread: what it does not hear of it finds out then, and that the machine was suspended.
 _LONGEST_SLEEP: Final = 5.0
+#: Seconds between two looks of a flush: the thread tells nobody when it has done, as greenlets wait in their own way.
+_LOOK_AGAIN: Final = 0.005
 
 
 class Settler:
@@ -59,8 +62,9 @@ class Settler:
         self._losses = losses or Losses()
         self._hand_over = hand_over
         self._clock = clock
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
+        # Taken for moments, and never while anything is waited for: greenlets and the native thread share it.
+        self._lock = native_lock()
+        self._starting = threading.Lock()
         self._settlements = Settlements(
             lease_seconds=lease_seconds,
             ack_delay=ack_delay,
@@ -68,6 +72,8 @@ class Settler:
             hands_over=hand_over is not None,
         )
         self._hurry = False
+        #: How often nothing was left to be answered.
+        self._times_idle = 0
         self._stopping = False
         self._pid = os.getpid()
         self._thread: Joinable | None = None
@@ -106,6 +112,11 @@ class Settler:
         if wake:
             self._wake()
 
+    def moving(self, delivery: Delivery) -> None:
+        """Note that a held message is being sent on: what it goes on as may come before that is known."""
+        with self._lock:
+            self._settlements.moving(delivery)
+
     def release(self, delivery: Delivery, *, delay: int = 0) -> None:
         """Give a message back: visible to all in ``delay`` seconds."""
         if self._pid != os.getpid():
@@ -140,11 +151,14 @@ class Settler:
             return True
         if self._stopping:
             return False
-        with self._idle:
-            self._hurry = True
+        deadline, before = time.monotonic() + timeout, self._times_idle
+        self._hurry = True
         self._wake()
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._settlements.unsettled, timeout)
+        while self._settlements.unsettled and self._times_idle == before:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_AGAIN)
+        return True
 
     @property
     def held(self) -> int:
@@ -153,7 +167,7 @@ class Settler:
 
     def start(self) -> None:
         """Start the thread, once; it starts by itself with the first message."""
-        with self._lock:
+        with self._starting:
             if self._thread is not None or self._stopping or self._pid != os.getpid():
                 return
             self._client = self._make_client()
@@ -169,7 +183,7 @@ class Settler:
         if not settled:
             unsettled = self._settlements.unsettled
             logger.warning("%d acks or give-backs were not carried out before the stop", unsettled)
-        with self._lock:
+        with self._starting:
             self._stopping = True
             thread = self._thread if self._pid == os.getpid() else None
         if thread is not None:
@@ -248,10 +262,10 @@ class Settler:
                 _log(target[0], entry, failure)
             with self._lock:
                 self._settlements.done(target, entry)
-        with self._idle:
+        with self._lock:
             if not self._settlements.unsettled:
                 self._hurry = False
-                self._idle.notify_all()
+                self._times_idle += 1
 
 
 def _log(verb: Verb, entry: Entry, failure: Failure) -> None:

@@ -37,6 +37,10 @@ class Settlers:
         """Delete a message that is not held: a copy."""
         self._of(delivery).discard(delivery)
 
+    def moving(self, delivery: Delivery) -> None:
+        """Note that a held message is being sent on: what it goes on as may come before that is known."""
+        self._of(delivery).moving(delivery)
+
     def release(self, delivery: Delivery, *, delay: int = 0) -> None:
         """Give a message back: visible to all in ``delay`` seconds."""
         self._of(delivery).release(delivery, delay=delay)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from kombu.asynchronous import Hub, set_event_loop
 
 from tests.faults.conftest import PATIENCE, drain_until
@@ -308,3 +308,23 @@ def test_no_queue_starves_when_one_slot_is_shared_by_twenty(connect: Connect, se
             in_hand.pop().ack()
     assert most == 1
     assert sorted(received) == sorted(queue.name for queue in queues)
+
+
+def test_what_cannot_be_judged_is_delivered_in_the_end(
+    connect: Connect, relay: Relay, service: LocalService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A binding made elsewhere, and no permission to read it: rather a message too many than one that never comes."""
+    connection, received = connect(bindings_max_age=0.2), []
+    exchange = Exchange("e", "direct")
+    queue = Queue("q", exchange=exchange, routing_key="known")(connection)
+    queue.declare()
+    elsewhere = connect(straight=service.endpoint_url, ack_delay=1)
+    with connection.Consumer([queue], on_message=lambda message: (received.append(message.payload), message.ack())):
+        drain_until(connection, lambda: relay.calls["ReceiveMessage"])
+        Queue("q", exchange=exchange, routing_key="new")(elsewhere).declare()
+        relay.fault("ListQueueTags", Refused("AccessDenied", 403))
+        elsewhere.Producer().publish("hello", exchange="e", routing_key="new")
+        drain_until(connection, lambda: received)
+        assert connection.default_channel.qos.window.buffered == 0
+    assert received == ["hello"]
+    assert "might exclude are delivered" in caplog.text

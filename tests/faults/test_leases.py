@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,13 @@ import pytest
 from kombu import Connection, Queue
 
 from tests.faults.conftest import drain_until
+from tests.faults.test_consuming import run_hub
+from tests.faults.weather import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kombu_sns_sqs.local import LocalService
     from tests.faults.relay import Answer, Relay, Request
 
     Connect = Callable[..., Connection]
@@ -125,3 +129,32 @@ def test_a_message_is_handed_over_to_a_fresh_one(connect: Connect, monkeypatch: 
     services.settle(5)
     assert services.handover.look(address) == 0
     assert queue.get() is None
+
+
+def test_what_comes_again_for_a_consumer_that_is_gone_stays_with_who_works_on_it(
+    connect: Connect, relay: Relay, service: LocalService
+) -> None:
+    """Its lease had ended, a poll that was still open brought it back: the newer receipt is taken over."""
+    connection = connect(visibility_timeout=2, wait_time_seconds=8, read_timeout=10)
+    queues = [Queue(name)(connection) for name in ("gone", "other")]
+    messages: list[Any] = []
+    for queue in queues:
+        queue.declare()
+    gone, other = (connection.Consumer([queue], on_message=messages.append) for queue in queues)
+    with other:
+        gone.consume()
+        connection.Producer().publish("hello", routing_key="gone")
+        run_hub(connection, lambda: messages)
+        relay.fault("ChangeMessageVisibilityBatch", ServerError())
+        began = time.monotonic()
+        # The next poll is a brief one; the one after it, open by then, stays so for eight seconds.
+        run_hub(connection, lambda: time.monotonic() - began > 1.5)
+        gone.cancel()
+        run_hub(connection, lambda: time.monotonic() - began > 4)
+        relay.clear()
+        run_hub(connection, lambda: time.monotonic() - began > 7)
+        left = Queue("gone")(connect(straight=service.endpoint_url))
+        assert left.get() is None, "it is still being worked on"
+        messages[0].ack()
+    connection.close()
+    assert left.queue_declare(passive=True).message_count == 0

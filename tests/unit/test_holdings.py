@@ -51,6 +51,30 @@ def test_another_message_of_the_same_publish_is_a_copy() -> None:
     assert admit(holdings, delivery("m1")) is Verdict.COPY
 
 
+def test_the_twin_of_a_message_that_is_lost_takes_its_place() -> None:
+    """It may be the only one that is left on SQS: its receipt is what settles both the task and itself."""
+    holdings = Holdings()
+    admit(holdings, delivery("m1", handle="h1"))
+    holdings.to_renew(latest=60, before=60)[0].lost = True
+    assert admit(holdings, delivery("m2", handle="h2"), now=70) is Verdict.HELD
+    assert admit(holdings, delivery("m2", handle="h3"), now=75) is Verdict.HELD
+    assert admit(holdings, delivery("m1", handle="h4"), now=80) is Verdict.COPY
+    lease = holdings.handled(delivery("m1"))
+    assert lease is not None
+    assert (lease.receipt_handle, lease.lost, lease.ends_at) == ("h3", False, 135)
+
+
+def test_what_a_message_goes_on_as_is_no_copy_of_it() -> None:
+    """It may come before it is known that it was sent: to delete both would be to lose it."""
+    holdings = Holdings()
+    admit(holdings, delivery("m1"))
+    holdings.moving(delivery("m1"))
+    assert admit(holdings, delivery("m1", handle="again")) is Verdict.HELD
+    assert admit(holdings, delivery("m2")) is Verdict.NEW
+    assert holdings.drop(delivery("m1")) is None
+    assert [held.message_id for held in holdings.everything()] == ["m2"]
+
+
 def test_the_copies_of_a_fanout_are_not_copies_of_each_other() -> None:
     """One publish, two queues of one process: each gets its message."""
     holdings = Holdings()

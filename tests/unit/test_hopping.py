@@ -52,6 +52,8 @@ class World:
         #: (when, publish id) of all that the application was handed.
         self.delivered: list[tuple[float, str]] = []
         self.early: set[str] = set()
+        #: Publish ids of what went back without having been handed over.
+        self.unseen: list[str] = []
         self._published = 0
         self.start_worker()
 
@@ -66,6 +68,7 @@ class World:
             client=lambda: cast("Any", self.client),
             settler=cast("Any", self.sqs),
             companions=companions,
+            not_delivered=lambda delivery: self.unseen.append(delivery.content.publish_id),
             housekeeper=cast("Any", self.housekeeper),
             options=options,
             clock=self.clock,
@@ -354,7 +357,7 @@ def test_a_clock_that_is_far_ahead_does_not_make_tasks_early() -> None:
 def test_a_stop_gives_back_what_is_not_sent_on() -> None:
     """At once, so that another worker has it."""
     world = World()
-    world.publish(HOUR, through_sns=True)
+    published = world.publish(HOUR, through_sns=True)
     world._consume()
     world.sqs.refusals.extend([Failure(kind=Kind.THROTTLED, code="t")] * 100)
     world.hopper.stop(0)
@@ -363,3 +366,4 @@ def test_a_stop_gives_back_what_is_not_sent_on() -> None:
         world.client.deliver()
     (stored,) = world.sqs.queues[world.queue.url].messages.values()
     assert stored.visible_at <= world.clock.now
+    assert world.unseen == [published], "it counts as a delivery"

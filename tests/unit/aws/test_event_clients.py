@@ -308,6 +308,24 @@ def test_an_operation_nobody_can_sign_is_a_failure(client: EventClient, sessions
     assert [reply.failure and reply.failure.kind for reply in got] == [Kind.CREDENTIALS] * 2
 
 
+def test_what_nobody_expects_of_a_signature_is_a_failure_too(
+    client: EventClient, identity: Identity, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS answered by a proxy, a credential process that prints nonsense: each call is answered, without the text."""
+    got: list[Reply] = []
+
+    def get(_: Identity) -> Any:
+        raise KeyError("wJalrXUtnFEMI")
+
+    monkeypatch.setattr(sessions, "get", get)
+    client.call(send(identity)).then(got.append)
+    run_until(client, lambda: got)
+    assert got[0].failure is not None
+    assert got[0].failure.kind is Kind.UNREACHABLE
+    assert "wJalrXUtnFEMI" not in repr(got[0].failure)
+    assert client.in_flight == 0
+
+
 def test_expired_credentials_are_found_anew_for_the_next_call(
     client: EventClient, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
