@@ -83,6 +83,12 @@ class QoS:
             self._on_free()
         return taken
 
+    @property
+    def unsettled(self) -> list[tuple[int, Delivery]]:
+        """The messages in the application's hands, by their tags."""
+        with self._lock:
+            return list(self._unsettled.items())
+
     def __len__(self) -> int:
         """Count the messages in the application's hands."""
         return len(self._unsettled)

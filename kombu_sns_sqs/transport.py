@@ -13,6 +13,7 @@ from kombu_sns_sqs import __version__, errors
 from kombu_sns_sqs import channel as channels
 from kombu_sns_sqs.broker_url import SCHEME, BrokerURL
 from kombu_sns_sqs.errors import OptionsError
+from kombu_sns_sqs.forgotten import give_back_when_forgotten
 from kombu_sns_sqs.local import endpoint_for_local
 from kombu_sns_sqs.option_reading import read_options
 from kombu_sns_sqs.options import Options
@@ -132,12 +133,13 @@ class Transport(base.Transport):
         """Let go without a call to the network: kombu does this in forked children and after connection errors.
 
         In another process everything here is the parent's. In the same one what the application holds stays under
-        lease and can still be acked; what it was not given is given back by the settling thread.
+        lease and can still be acked; what it was not given, or has forgotten, is given back by the settling thread.
         """
         if self._services is not None and self._pid == os.getpid():
             self._services.doubt()
             if self._receiver is not None:
                 self._receiver.close()
+            give_back_when_forgotten(self.channels, self._services.settler)
         self._drop()
 
     def _drop(self) -> None:

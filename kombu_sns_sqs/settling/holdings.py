@@ -124,6 +124,11 @@ class Holdings:
             return None
         return self._held.pop(delivery.copy_key)
 
+    def has(self, delivery: Delivery) -> bool:
+        """Whether a message is held."""
+        lease = self._held.get(delivery.copy_key)
+        return lease is not None and lease.delivery is delivery
+
     def everything(self) -> list[Delivery]:
         """List the messages that are held."""
         return [lease.delivery for lease in self._held.values()]

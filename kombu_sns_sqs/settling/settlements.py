@@ -98,6 +98,11 @@ class Settlements:
         place = _receipt(delivery if lease is None else lease)
         self._add(Verb.RELEASE, Entry(delivery, *place, seconds=delay), now)
 
+    def forgotten(self, delivery: Delivery, now: float) -> None:
+        """Give a message back that nobody has in hand any more, unless it was settled."""
+        if self._holdings.has(delivery):
+            self.release(delivery, now)
+
     def everything(self) -> list[Delivery]:
         """List the messages that are held."""
         return self._holdings.everything()
@@ -190,15 +195,8 @@ class Settlements:
         self.unsettled -= 1
         lease.renewing = False
         if self._holdings.holds(lease):  # Else it was settled while its renewal was on the way.
-            self._lose(lease, self._reason(entry, failure), now, str(failure))
+            self._lose(lease, _reason(entry, failure), now, str(failure))
         return True
-
-    @staticmethod
-    def _reason(entry: Entry, failure: Failure) -> Loss:
-        if failure.kind.passing:
-            return Loss.UNREACHABLE
-        late = entry.lease is not None and entry.lease.ends_at <= entry.sent_at
-        return Loss.LATE if late else Loss.REFUSED
 
     def _lose(self, lease: Lease, reason: Loss, now: float, detail: str) -> None:
         lease.lost = True
@@ -239,6 +237,14 @@ class Settlements:
         """Hand out the leases lost since the last call."""
         losses, self._losses = self._losses, []
         return losses
+
+
+def _reason(entry: Entry, failure: Failure) -> Loss:
+    """Say what a renewal that has failed tells."""
+    if failure.kind.passing:
+        return Loss.UNREACHABLE
+    late = entry.lease is not None and entry.lease.ends_at <= entry.sent_at
+    return Loss.LATE if late else Loss.REFUSED
 
 
 def _receipt(held: Lease | Delivery) -> tuple[str, str]:

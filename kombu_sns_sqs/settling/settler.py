@@ -12,6 +12,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -71,6 +72,7 @@ class Settler:
             chance=random.random,
             hands_over=hand_over is not None,
         )
+        self._forgotten: deque[Delivery] = deque()
         self._hurry = False
         #: How often nothing was left to be answered.
         self._times_idle = 0
@@ -124,6 +126,15 @@ class Settler:
         with self._lock:
             self._settlements.release(delivery, self._clock(), delay=delay)
         self._wake()
+
+    def forgotten(self, delivery: Delivery) -> None:
+        """Give a message back that nobody has in hand any more, unless it was settled.
+
+        Called by the garbage collector, wherever that may be at work: it takes no lock.
+        """
+        self._forgotten.append(delivery)
+        if self._client is not None:
+            self._client.wake()
 
     def holds(self, lease: Lease) -> bool:
         """Whether a lease is of a message that is still held."""
@@ -214,6 +225,8 @@ class Settler:
     def _turn(self, client: EventClient) -> float:
         """Send what is due, report what is lost; give the seconds until there is more."""
         with self._lock:
+            while self._forgotten:
+                self._settlements.forgotten(self._forgotten.popleft(), self._clock())
             batches = self._settlements.due(self._clock(), everything=self._hurry)
         for target, entries in batches:
             self._send(client, target, entries)

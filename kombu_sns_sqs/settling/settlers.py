@@ -45,6 +45,10 @@ class Settlers:
         """Give a message back: visible to all in ``delay`` seconds."""
         self._of(delivery).release(delivery, delay=delay)
 
+    def forgotten(self, delivery: Delivery) -> None:
+        """Give a message back that nobody has in hand any more, unless it was settled."""
+        self._of(delivery).forgotten(delivery)
+
     def flush(self, timeout: float) -> bool:
         """Wait until everything asked so far is answered; False where ``timeout`` seconds did not do."""
         deadline = time.monotonic() + timeout

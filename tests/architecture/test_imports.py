@@ -15,6 +15,7 @@ PACKAGE = ROOT / "kombu_sns_sqs"
 #: From the door down; a module imports from its own floor and from those below it, never from above.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("transport", "scheduling"),
+    ("forgotten",),
     ("channel",),
     ("message", "receiving.receiver", "receiving.getter"),
     ("registry",),

@@ -206,6 +206,34 @@ def test_a_forked_child_settles_nothing_of_its_parents(connect: Connect, relay: 
     assert relay.wait_for("DeleteMessageBatch", 1)
 
 
+def test_what_is_in_nobodys_hands_after_a_connection_error_is_given_back(
+    connect: Connect, service: LocalService
+) -> None:
+    """Celery drops what its timer kept, at that moment or later, and lets go on what runs: that can still be acked."""
+    connection, other = connect(visibility_timeout=60), connect(straight=service.endpoint_url)
+    queue, messages = Queue("q")(connection), []
+    queue.declare()
+    for number in range(4):
+        connection.Producer().publish(number, routing_key="q")
+    with connection.Consumer([queue], on_message=messages.append):
+        drain_until(connection, lambda: len(messages) == 4)
+    acked, runs, dropped, *_ = sorted(messages, key=lambda message: message.payload)
+    acked.ack()
+    del messages[:], _
+    connection.collect()
+    elsewhere = other.SimpleQueue("q")
+    assert elsewhere.get(timeout=5).payload == 3
+    with pytest.raises(elsewhere.Empty):
+        elsewhere.get(timeout=1)
+    del dropped
+    assert elsewhere.get(timeout=5).payload == 2
+    runs.ack()
+    del acked, runs
+    with pytest.raises(elsewhere.Empty):
+        elsewhere.get(timeout=1)
+    connection.release()
+
+
 @pytest.mark.parametrize("down", [CutBefore(), Hangs()], ids=["cut", "hangs"])
 def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, relay: Relay, down: Any) -> None:
     """With a message acked, one in hand, a poll in flight and a queue of its own to delete."""
