@@ -19,6 +19,7 @@ from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.aws.engines import event_client
+from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.janitor import Janitor
@@ -96,7 +97,7 @@ class Services:
         )
         self.publisher = self._make_publisher()
         self.handover = Handover(
-            client=self.blocking,
+            client=BlockingClient(self.sessions, Backoff(attempts=1)),
             holding_queues=HoldingQueues(control=self.control, options=options),
             find_queue=self.directory.find_queue,
             call_later=self.housekeeper.call_later,

@@ -50,13 +50,14 @@ class _HandOver:
     lease: Lease
     deadline: float
     sent_id: str | None = None
+    may_be_sent: bool = False
 
 
 class Handover:
     """Hands messages over, and gives back what others have lost, for the connections of one process.
 
     Args:
-        client: a blocking client.
+        client: a blocking client that repeats nothing, lest it makes two fresh messages.
         find_queue: gives the queue of that AMQP name, None where there is none.
         call_later: runs something in so many seconds, in a thread that may block.
         clock: the clock of leases.
@@ -104,27 +105,41 @@ class Handover:
             job.settler.give_up(job.lease)
 
     def _attempt(self, job: _HandOver) -> bool:
-        """Send the fresh message, unless it was sent, and receive it; False where it does not come."""
+        """Send the fresh message, unless it was sent, and receive it; False where it does not come.
+
+        A send whose answer was lost may have been carried out: what it made is looked for before another is made.
+        """
         delivery = job.lease.delivery
         queue = self._find_queue(delivery.queue)
         if queue is None or not self._holding_queues.possible(queue):
             job.settler.give_up(job.lease)
             return True
         url = self._holding_queues.get(queue)
+        if job.may_be_sent and self._adopt(job, queue, url):
+            return True
         if job.sent_id is None:
+            job.may_be_sent = True
             job.sent_id = self._ask(_send(queue, url, copy(delivery)), queue).value
+        return self._adopt(job, queue, url)
+
+    def _adopt(self, job: _HandOver, queue: Queue, url: str) -> bool:
+        """Receive the fresh message and hold it instead of the old one; False where it does not come."""
         since = self._clock()
-        seconds = delivery.lease_seconds or job.settler.lease_seconds
-        reply = self._receive(queue, url, seconds, wait=1)
-        fresh = None
-        for raw in reply.value:
-            if raw["MessageId"] == job.sent_id:
-                fresh = arrivals.read(raw, queue=queue, url=url)
+        seconds = job.lease.delivery.lease_seconds or job.settler.lease_seconds
+        publish_id = job.lease.delivery.content.publish_id
+        fresh: list[Delivery] = []
+        for raw in self._receive(queue, url, seconds, wait=1).value:
+            arrived = arrivals.read(raw, queue=queue, url=url)
+            if arrived.message_id == job.sent_id or (publish_id and arrived.content.publish_id == publish_id):
+                fresh.append(arrived)
             else:
                 self._give_back(queue, url, raw)
-        if fresh is not None:
-            job.settler.adopt(job.lease, fresh, since=since)
-        return fresh is not None
+        for number, arrived in enumerate(fresh):
+            if number:
+                self._delete(queue, arrived)
+            else:
+                job.settler.adopt(job.lease, arrived, since=since)
+        return bool(fresh)
 
     # -- who finds one -----------------------------------------------------------------------------------------
 
@@ -158,12 +173,7 @@ class Handover:
                 continue
             target = queue.level_url(delivery.content.priority)
             self._ask(_send(queue, target, _as_it_is(raw, delivery)), queue)
-            self._ask(
-                operations.delete_message(
-                    identity=queue.identity, queue_url=url, receipt_handle=delivery.receipt_handle
-                ),
-                queue,
-            )
+            self._delete(queue, delivery)
             sent_back += 1
         return sent_back
 
@@ -178,6 +188,14 @@ class Handover:
             visibility_timeout=seconds,
         )
         return self._ask(operation, queue)
+
+    def _delete(self, queue: Queue, delivery: Delivery) -> None:
+        self._ask(
+            operations.delete_message(
+                identity=queue.identity, queue_url=delivery.queue_url, receipt_handle=delivery.receipt_handle
+            ),
+            queue,
+        )
 
     def _give_back(self, queue: Queue, url: str, raw: dict[str, Any]) -> None:
         handle = raw["ReceiptHandle"]

@@ -70,9 +70,10 @@ class Holdings:
         """Decide about an arrival, and hold it where it is new."""
         key = delivery.copy_key
         lease = self._held.get(key)
-        if lease is not None and not (lease.moving and lease.message_id != delivery.message_id):
+        twin = lease is not None and (lease.message_id, lease.queue_url) != (delivery.message_id, delivery.queue_url)
+        if lease is not None and not (twin and lease.moving):
             # Where the lease is lost the twin may be the only one that is left on SQS.
-            if lease.message_id != delivery.message_id and not lease.lost:
+            if twin and not lease.lost:
                 return Verdict.COPY  # Another of the same publish, or what was handed over and deleted.
             lease.message_id, lease.queue_url = delivery.message_id, delivery.queue_url
             lease.receipt_handle = delivery.receipt_handle

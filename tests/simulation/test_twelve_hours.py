@@ -46,6 +46,8 @@ class Service:
         self.texts: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         #: Failures of the next requests, by action; None: that one works.
         self.failures: dict[str, list[Failure | None]] = {}
+        #: How many answers are lost from now on, by action, after the request has been carried out.
+        self.lost: dict[str, int] = {}
         self.asked: list[str] = []
 
     def call(self, operation: Operation) -> promise:
@@ -55,7 +57,11 @@ class Service:
         answered = promise()
         failures = self.failures.get(operation.action)
         failure = failures.pop(0) if failures else None
-        answered(Reply(failure=failure) if failure else self._carry_out(operation.action, json.loads(operation.body)))
+        reply = Reply(failure=failure) if failure else self._carry_out(operation.action, json.loads(operation.body))
+        if self.lost.get(operation.action):
+            self.lost[operation.action] -= 1
+            reply = Reply(failure=CUT)
+        answered(reply)
         return answered
 
     def _carry_out(self, action: str, asked: dict[str, Any]) -> Reply:
@@ -266,6 +272,17 @@ def test_a_hand_over_is_tried_again(service: Service, action: str) -> None:
     assert left(service) == [0, 1]
     assert seen_by_others(service) == 0
     assert process.settlements.take_losses() == []
+
+
+def test_a_send_whose_answer_is_lost_is_not_repeated(service: Service) -> None:
+    """What it has made is found, and nobody else finds anything."""
+    process, other = Process(service), Process(service)
+    process.receive()
+    service.lost["SendMessage"] = 1
+    process.work(until=13 * HOUR)
+    assert service.asked.count("SendMessage") == 1
+    assert other.handover.look(ADDRESS) == 0
+    assert (left(service), seen_by_others(service)) == ([0, 1], 0)
 
 
 def test_a_task_that_ends_while_it_is_handed_over_leaves_nothing_behind(service: Service) -> None:
