@@ -130,12 +130,17 @@ class Settlements:
             self.unsettled += 1
             entry = Entry(lease.delivery, *_receipt(lease), seconds=self._lease_seconds, lease=lease)
             renewals.add((Verb.RENEW, entry.queue_url), entry, now=now)
-        batches = self._outbox.due(now, everything=everything) + renewals.drain()
-        for (verb, _), entries in batches:
-            for entry in entries:
+        batches: list[Batch] = []
+        for target, entries in self._outbox.due(now, everything=everything) + renewals.drain():
+            # A renewal that is tried again must not hide what was given back meanwhile.
+            wanted = [one for one in entries if target[0] is not Verb.RENEW or self.holds(one.lease)]
+            self.unsettled -= len(entries) - len(wanted)
+            for entry in wanted:
                 entry.sent_at = now
-                if verb is Verb.DELETE and entry.lease is not None:
+                if target[0] is Verb.DELETE and entry.lease is not None:
                     self._note_end(entry.lease, now)
+            if wanted:
+                batches.append((target, wanted))
         return batches
 
     def _may_renew(self, lease: Lease, now: float) -> bool:
@@ -183,12 +188,16 @@ class Settlements:
         entry.attempt += 1
         lease = entry.lease if target[0] is Verb.RENEW else None
         if lease is not None and lease.receipt_handle != entry.receipt_handle:
-            failure = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt")
+            # Which is no reason to wait: the lease is a new one.
+            failure, entry.attempt = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt"), 0
             entry.queue_url, entry.receipt_handle = _receipt(lease)
         patient = entry.attempt < _BACKOFF.attempts or (lease is not None and now < lease.ends_at)
-        if failure.kind.passing and patient and not last:
-            at = now + _BACKOFF.delay(entry.attempt, self._chance)
-            self._outbox.add_again((target[0], entry.queue_url), entry, at=at)
+        wanted = lease is None or self.holds(lease)
+        if failure.kind.passing and patient and wanted and not last:
+            delay = _BACKOFF.delay(entry.attempt, self._chance) if entry.attempt else 0.0
+            if lease is not None:  # Not so patient that the lease ends meanwhile.
+                delay = min(delay, max(_BACKOFF.base, (lease.ends_at - now) / 2))
+            self._outbox.add_again((target[0], entry.queue_url), entry, at=now + delay)
             return True
         if lease is None:
             return False
@@ -209,9 +218,9 @@ class Settlements:
         leases, self._to_hand_over = self._to_hand_over, []
         return leases
 
-    def holds(self, lease: Lease) -> bool:
+    def holds(self, lease: Lease | None) -> bool:
         """Whether a lease is of a message that is still held."""
-        return self._holdings.holds(lease)
+        return lease is not None and self._holdings.holds(lease)
 
     def adopt(self, lease: Lease, fresh: Delivery, now: float, *, since: float) -> None:
         """Hold a message by a fresh one from now on, which was received at ``since``, and delete the old one.

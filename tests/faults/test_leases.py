@@ -135,7 +135,7 @@ def test_what_comes_again_for_a_consumer_that_is_gone_stays_with_who_works_on_it
     connect: Connect, relay: Relay, service: LocalService
 ) -> None:
     """Its lease had ended, a poll that was still open brought it back: the newer receipt is taken over."""
-    connection = connect(visibility_timeout=2, wait_time_seconds=8, read_timeout=10)
+    connection = connect(visibility_timeout=3, wait_time_seconds=8, read_timeout=10)
     queues = [Queue(name)(connection) for name in ("gone", "other")]
     messages: list[Any] = []
     for queue in queues:
@@ -150,9 +150,9 @@ def test_what_comes_again_for_a_consumer_that_is_gone_stays_with_who_works_on_it
         # The next poll is a brief one; the one after it, open by then, stays so for eight seconds.
         run_hub(connection, lambda: time.monotonic() - began > 1.5)
         gone.cancel()
-        run_hub(connection, lambda: time.monotonic() - began > 4)
+        run_hub(connection, lambda: time.monotonic() - began > 4.2)
         relay.clear()
-        run_hub(connection, lambda: time.monotonic() - began > 7)
+        run_hub(connection, lambda: time.monotonic() - began > 8)
         left = Queue("gone")(connect(straight=service.endpoint_url))
         assert left.get() is None, "it is still being worked on"
         messages[0].ack()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kombu_sns_sqs.errors import Failure, Kind
@@ -142,6 +143,48 @@ def test_what_is_out_of_reach_for_longer_than_its_lease_is_lost() -> None:
         now += 0.5
     assert reasons(settlements) == [Loss.UNREACHABLE]
     assert settlements.unsettled == 0
+
+
+def test_a_renewal_is_not_tried_again_when_the_message_was_given_back() -> None:
+    """It would hide it from the others for a minute: neither when it fails after that, nor when it failed before."""
+    for released_first in (True, False):
+        settlements = make()
+        settlements.hold(delivery(), 0)
+        renewals = settlements.due(36)
+        if released_first:
+            settlements.release(delivery(), 36.05)
+        refuse(settlements, renewals, CUT, 36.1)
+        if not released_first:
+            settlements.release(delivery(), 36.2)
+        assert asked(settlements.due(55)) == [("release", "h1")]
+        assert settlements.unsettled == 1
+
+
+def test_no_renewal_waits_until_its_lease_has_ended() -> None:
+    """However often it has failed: there is always half of what is left for another attempt."""
+    settlements = make()
+    settlements.hold(delivery(), 0)
+    attempts, now = 0, 36.0
+    while now < 59:
+        refuse(settlements, settlements.due(now), CUT, now)
+        attempts, now = attempts + 1, settlements.next_due() or 60
+    assert attempts > 9
+    assert settlements.due(59.9)
+
+
+def test_a_newer_receipt_is_renewed_by_at_once() -> None:
+    """The message came again while renewals by the older receipt failed: those wait for seconds by then."""
+    settlements = make()
+    settlements.hold(delivery(), 0)
+    now = 36.0
+    while now < 50:
+        batches = settlements.due(now)
+        refuse(settlements, batches, CUT, now)
+        now = settlements.next_due() or 60
+    batches = settlements.due(now)
+    assert settlements.hold(replace(delivery(), receipt_handle="newer"), now) is Verdict.HELD
+    refuse(settlements, batches, STALE, now)
+    assert asked(settlements.due(now)) == [("renew", "newer")]
 
 
 def test_a_renewal_that_was_slow_counts_from_when_it_was_asked_for() -> None:
