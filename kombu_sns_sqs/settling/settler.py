@@ -8,6 +8,7 @@ several are in flight; a failed entry is tried again alone. A forked child settl
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import threading
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Longest sleep of the thread: what it does not hear of it finds out then, and that the machine was suspended.
 _LONGEST_SLEEP: Final = 5.0
+#: For so many seconds after a request more of them are expected.
+_BUSY_SECONDS: Final = 1.0
 #: Seconds between two looks of a flush: the thread tells nobody when it has done, as greenlets wait in their own way.
 _LOOK_AGAIN: Final = 0.005
 
@@ -73,6 +76,9 @@ class Settler:
             hands_over=hand_over is not None,
         )
         self._forgotten: deque[Delivery] = deque()
+        self._ack_delay = ack_delay
+        #: When the thread wakes by itself: often, while it is busy, so that the first ack of a batch lets it sleep.
+        self._sleeps_until, self._busy_until = math.inf, -math.inf
         self._hurry = False
         #: How often nothing was left to be answered.
         self._times_idle = 0
@@ -103,8 +109,9 @@ class Settler:
         if self._pid != os.getpid():
             return
         with self._lock:
-            wake = self._settlements.ack(delivery, self._clock())
-        if wake:
+            sooner = self._settlements.ack(delivery, self._clock())
+            due = self._settlements.next_due() if sooner else None
+        if due is not None and due < self._sleeps_until:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
@@ -128,10 +135,8 @@ class Settler:
         self._wake()
 
     def forgotten(self, delivery: Delivery) -> None:
-        """Give a message back that nobody has in hand any more, unless it was settled.
-
-        Called by the garbage collector, wherever that may be at work: it takes no lock.
-        """
+        """Give back what nobody has in hand any more, unless it was settled."""
+        # Called by the garbage collector, wherever that is at work: it takes no lock.
         self._forgotten.append(delivery)
         if self._client is not None:
             self._client.wake()
@@ -238,8 +243,12 @@ class Settler:
                 self._hand_over(self, lease)
         with self._lock:
             next_due, now = self._settlements.next_due(), self._clock()
-        longest = min(_LONGEST_SLEEP, self.lease_seconds / 4)
-        return longest if next_due is None else max(0.0, min(longest, next_due - now))
+            longest = min(_LONGEST_SLEEP, self.lease_seconds / 4)
+            if now < self._busy_until:
+                longest = min(longest, self._ack_delay or longest)
+            pause = longest if next_due is None else max(0.0, min(longest, next_due - now))
+            self._sleeps_until = now + pause
+        return pause
 
     def _report(self) -> None:
         with self._lock:
@@ -248,6 +257,7 @@ class Settler:
 
     def _send(self, client: EventClient, target: Target, entries: list[Entry]) -> None:
         verb, queue_url = target
+        self._busy_until = self._clock() + _BUSY_SECONDS
         identity = entries[0].delivery.identity
         lines = {str(number): entry for number, entry in enumerate(entries)}
         if verb is Verb.DELETE:

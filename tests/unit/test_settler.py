@@ -39,6 +39,8 @@ class Script:
         self._pending: list[tuple[promise, Operation]] = []
         self._changed = threading.Condition()
         self._woken = False
+        #: How often it was.
+        self.woken = 0
 
     def entries(self, action: str) -> list[dict[str, Any]]:
         """All entries an action was asked for, in order."""
@@ -86,6 +88,7 @@ class Script:
         """End a turn."""
         with self._changed:
             self._woken = True
+            self.woken += 1
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -169,6 +172,27 @@ def test_ten_acks_are_one_request_and_an_eleventh_waits_for_others(
     assert client.handles("DeleteMessageBatch") == [f"h{number}" for number in range(10)]
     assert settler.flush(5)
     assert client.handles("DeleteMessageBatch")[10:] == ["h10"]
+
+
+def test_the_first_ack_of_a_batch_does_not_wake_a_busy_thread(
+    client: Script, make_settler: Callable[..., Settler]
+) -> None:
+    """It wakes by itself in time; the last one of a full batch does wake it."""
+    settler = make_settler(ack_delay=0.05)
+    settler.hold(delivery(0))
+    settler.ack(delivery(0))
+    until(lambda: client.calls("DeleteMessageBatch") == 1)
+    for number in range(1, 12):
+        settler.hold(delivery(number))
+    # The thread has gone to sleep again, for as long as an ack may wait.
+    time.sleep(0.1)
+    woken = client.woken
+    settler.ack(delivery(1))
+    assert client.woken == woken
+    until(lambda: client.calls("DeleteMessageBatch") == 2)
+    for number in range(2, 12):
+        settler.ack(delivery(number))
+    assert client.woken - woken <= 1
 
 
 def test_every_queue_has_batches_of_its_own(client: Script, make_settler: Callable[..., Settler]) -> None:
