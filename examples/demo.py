@@ -20,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent / "demo"))
 
 from celery.exceptions import TimeoutError as CeleryTimeoutError
+from interruption import Interrupted, Interruption
 from kombu import Connection, Exchange, Queue
 from processes import Program, StepFailed, wait_for
 from rich.console import Console
@@ -28,11 +29,13 @@ import kombu_sns_sqs
 from kombu_sns_sqs.local import LocalService
 
 console = Console()
+interruption = Interruption()
 WORKERS = ("w1@demo", "w2@demo")
 
 
 def check(what: str, *, expected: Any, got: Any) -> None:
     """Say that something is as it should be, or fail."""
+    interruption.check()
     if expected != got:
         raise StepFailed(f"{what}: expected {expected!r}, got {got!r}")
     console.print(f"   [green]✓[/] {what}")
@@ -40,6 +43,7 @@ def check(what: str, *, expected: Any, got: Any) -> None:
 
 def step(number: int, title: str) -> None:
     """Begin a step."""
+    interruption.check()
     console.print(f"\n[bold]{number}. {title}")
 
 
@@ -224,7 +228,7 @@ def tour(stack: ExitStack, folder: Path) -> None:
 
 def main() -> int:
     """Run the tour and return its exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    interruption.listen()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kombu-sns-sqs-demo-") as folder, ExitStack() as stack:
         try:
@@ -232,9 +236,9 @@ def main() -> int:
         except StepFailed as failure:
             console.print(f"\n[bold red]✗ {failure}")
             return 1
-        except KeyboardInterrupt:
+        except Interrupted as interrupted:
             console.print("\n[yellow]interrupted: stopping everything")
-            return 130
+            return interrupted.exit_status
     console.print(f"\n[bold green]all of it held[/], in {time.monotonic() - began:.0f} s")
     return 0
 

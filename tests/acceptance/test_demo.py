@@ -84,9 +84,34 @@ def test_an_interrupted_demo_leaves_no_process(number: int) -> None:
     demo = start(f"interrupted-{number}")
     wait_until_ready(demo)
     demo.send_signal(number)
-    demo.communicate(timeout=30)
-    assert demo.returncode != 0
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 128 + number, output
     wait_until_none(f"interrupted-{number}")
+
+
+def test_an_interruption_that_python_dropped_is_raised_again() -> None:
+    """An exception of a handler is lost where a destructor is at work: an import of the demo's may be."""
+    program = """
+import signal
+from interruption import Interrupted, Interruption
+
+interruption = Interruption()
+interruption.listen()
+
+class Dropping:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+Dropping()
+try:
+    interruption.check()
+except Interrupted as interrupted:
+    print(interrupted.exit_status)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(DEMO.with_suffix(""))}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert "ignored" in ran.stderr
+    assert ran.stdout == "143\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
