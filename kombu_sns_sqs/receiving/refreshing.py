@@ -14,7 +14,6 @@ from kombu_sns_sqs.topology.entities import Queue
 
 logger = logging.getLogger(__name__)
 
-
 #: Seconds between two attempts to read what could not be read, at least.
 _LEAST_PAUSE: Final = 1.0
 

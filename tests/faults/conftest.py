@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from kombu import Connection
+from kombu.asynchronous import Hub, set_event_loop
 
 from kombu_sns_sqs.local import LocalService
 from tests.faults.relay import Relay
@@ -72,3 +73,17 @@ def drain_until(connection: Connection, done: Callable[[], object], timeout: flo
             connection.drain_events(timeout=0.5)
         except TimeoutError:
             continue
+
+
+def run_hub(connection: Connection, done: Callable[[], object], timeout: float = PATIENCE) -> None:
+    """Turn an event loop until something holds."""
+    hub = getattr(connection, "test_hub", None)
+    if hub is None:
+        hub = connection.test_hub = Hub()
+        set_event_loop(hub)
+        connection.register_with_event_loop(hub)
+    deadline = time.monotonic() + timeout
+    hub.call_repeatedly(0.1, lambda: None)
+    while not done():
+        assert time.monotonic() < deadline, "nothing came in time"
+        hub.run_once()

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Connection, Exchange, Queue
-from kombu.asynchronous import Hub, set_event_loop
 
-from tests.faults.conftest import PATIENCE, drain_until
+from tests.faults.conftest import PATIENCE, drain_until, run_hub
 from tests.faults.weather import CutAfter, CutBefore, DeliveredTwice, HalfFails, Hangs, Refused, ServerError, Throttled
 
 if TYPE_CHECKING:
@@ -53,20 +52,6 @@ def test_a_consumer_outlives_every_answer(
         run(connection, lambda: received, timeout=30)
     assert received == ["after"]
     assert caplog.text.count("cannot receive from queue 'q'") <= 2
-
-
-def run_hub(connection: Connection, done: Callable[[], object], timeout: float = PATIENCE) -> None:
-    """Turn an event loop until something holds."""
-    hub = getattr(connection, "test_hub", None)
-    if hub is None:
-        hub = connection.test_hub = Hub()
-        set_event_loop(hub)
-        connection.register_with_event_loop(hub)
-    deadline = time.monotonic() + timeout
-    hub.call_repeatedly(0.1, lambda: None)
-    while not done():
-        assert time.monotonic() < deadline, "nothing came in time"
-        hub.run_once()
 
 
 def test_acks_are_deleted_in_batches(connect: Connect, relay: Relay) -> None:

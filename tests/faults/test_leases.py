@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Queue
 
-from tests.faults.conftest import drain_until
-from tests.faults.test_consuming import run_hub
+from tests.faults.conftest import drain_until, run_hub
 from tests.faults.weather import ServerError
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Queue
 
-from tests.faults.conftest import drain_until
+from tests.faults.conftest import drain_until, run_hub
 from tests.faults.relay import Answer
-from tests.faults.test_consuming import run_hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable

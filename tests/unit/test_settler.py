@@ -14,6 +14,7 @@ from vine import promise
 
 from kombu_sns_sqs.aws.operation import BatchResult, Operation
 from kombu_sns_sqs.aws.reply import Reply
+from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import Content, Delivery
@@ -120,8 +121,8 @@ def make_settler(client: Script) -> Iterator[Callable[..., Settler]]:
     """A factory of settlers that are stopped at the end."""
     made: list[Settler] = []
 
-    def make(*, lease_seconds: int = 60, ack_delay: float = 0.02) -> Settler:
-        made.append(Settler(client=lambda: client, lease_seconds=lease_seconds, ack_delay=ack_delay))
+    def make(*, lease_seconds: int = 60, ack_delay: float = 0.02, clock: Clock = lease_clock) -> Settler:
+        made.append(Settler(client=lambda: client, lease_seconds=lease_seconds, ack_delay=ack_delay, clock=clock))
         return made[-1]
 
     yield make
@@ -177,21 +178,22 @@ def test_ten_acks_are_one_request_and_an_eleventh_waits_for_others(
 def test_the_first_ack_of_a_batch_does_not_wake_a_busy_thread(
     client: Script, make_settler: Callable[..., Settler]
 ) -> None:
-    """It wakes by itself in time; the last one of a full batch does wake it."""
-    settler = make_settler(ack_delay=0.05)
-    settler.hold(delivery(0))
-    settler.ack(delivery(0))
-    until(lambda: client.calls("DeleteMessageBatch") == 1)
-    for number in range(1, 12):
+    """It wakes by itself in time; a batch that is full leaves without any time having passed."""
+    now = 1000.0
+    settler = make_settler(ack_delay=0.05, clock=lambda: now)
+    for number in range(12):
         settler.hold(delivery(number))
-    # The thread has gone to sleep again, for as long as an ack may wait.
-    time.sleep(0.1)
+    settler.ack(delivery(0))
+    now += 0.06
+    until(lambda: client.calls("DeleteMessageBatch") == 1)
     woken = client.woken
     settler.ack(delivery(1))
     assert client.woken == woken
+    now += 0.06
     until(lambda: client.calls("DeleteMessageBatch") == 2)
     for number in range(2, 12):
         settler.ack(delivery(number))
+    until(lambda: client.calls("DeleteMessageBatch") == 3)
     assert client.woken - woken <= 1
 
 
