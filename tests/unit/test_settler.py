@@ -42,6 +42,9 @@ class Script:
         self._woken = False
         #: How often it was.
         self.woken = 0
+        #: Whether it sleeps until it is woken, for however short a time it was told to.
+        self.sleeps_on = False
+        self.asleep = False
 
     def entries(self, action: str) -> list[dict[str, Any]]:
         """All entries an action was asked for, in order."""
@@ -78,8 +81,10 @@ class Script:
         """Answer what is not kept back, or wait."""
         with self._changed:
             if not self._ready() and not self._woken:
-                self._changed.wait_for(lambda: self._ready() or self._woken, timeout)
-            self._woken = False
+                self.asleep = True
+                limit = 2 * PATIENCE if self.sleeps_on else timeout
+                self._changed.wait_for(lambda: self._ready() or self._woken, limit)
+            self._woken = self.asleep = False
             ready = self._ready()
             self._pending = [pair for pair in self._pending if pair not in ready]
         for answered, operation in ready:
@@ -173,6 +178,22 @@ def test_ten_acks_are_one_request_and_an_eleventh_waits_for_others(
     assert client.handles("DeleteMessageBatch") == [f"h{number}" for number in range(10)]
     assert settler.flush(5)
     assert client.handles("DeleteMessageBatch")[10:] == ["h10"]
+
+
+def test_an_ack_wakes_a_thread_that_sleeps(client: Script, make_settler: Callable[..., Settler]) -> None:
+    """Of an idle one the first ack, so that it notes the time; then the one that fills a batch."""
+    client.sleeps_on = True
+    settler = make_settler(ack_delay=2)
+    for number in range(10):
+        settler.hold(delivery(number))
+    until(lambda: client.asleep)
+    woken = client.woken
+    settler.ack(delivery(0))
+    assert client.woken == woken + 1
+    until(lambda: client.asleep)
+    for number in range(1, 10):
+        settler.ack(delivery(number))
+    until(lambda: client.calls("DeleteMessageBatch") == 1)
 
 
 def test_the_first_ack_of_a_batch_does_not_wake_a_busy_thread(
