@@ -159,11 +159,10 @@ class Receiver:
 
     def wake(self) -> None:
         """Look at queues and windows again soon. May be called in any thread."""
-        hub = self._hub
-        if hub is not None:
-            hub.call_soon(self._next_turn)
-        elif self._client is not None:
-            self._client.wake()
+        self.news()
+        client = self._client  # With a hub, too, which may be about to sleep.
+        if client is not None:
+            client.wake()
 
     def drain(self, timeout: float | None) -> None:
         """Deliver one message, waiting for it.
@@ -198,7 +197,8 @@ class Receiver:
         now = time.monotonic()
         try:
             while self._deliver_one(now):
-                pass
+                # What callbacks put off until "soon", as Celery does with acks, the hub does after its sleep, else.
+                self._event_client().wake()
         except BaseException:
             # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
             self.wake()
@@ -253,9 +253,10 @@ class Receiver:
     # -- what pollers tell -----------------------------------------------------------------------------------
 
     def news(self) -> None:
-        """Deliver and poll again soon."""
-        if self._hub is not None:
-            self.wake()
+        """Deliver and poll again soon; told by the client, whose turn the hub's follows."""
+        hub = self._hub
+        if hub is not None:
+            hub.call_soon(self._next_turn)
 
     def unsure(self, poller: Poller) -> None:
         """Have a queue's bindings read again before some messages can be judged."""

@@ -103,6 +103,42 @@ def test_a_full_window_polls_nothing_and_an_ack_wakes_the_next_poll(
         loop.until(lambda: len(messages) == 2)
 
 
+@pytest.mark.parametrize("in_callback", [True, False], ids=["in the callback", "between events"])
+def test_an_ack_that_a_hub_was_asked_to_make_soon_wakes_the_next_poll(
+    connect: Connect, loop: Loop, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch, *, in_callback: bool
+) -> None:
+    """Celery acks late tasks so, and the hub does what was asked for too late in its turn after the next sleep."""
+    connection, messages, slept = connect(), [], 0
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=1)
+    queues = declared(connection, "q")
+    publish("q", *range(4))
+    poll = loop.hub.poller.poll
+
+    def poll_and_count(timeout: float) -> Any:
+        nonlocal slept
+        events = poll(timeout)
+        slept += timeout > 1 and not events
+        return events
+
+    def on_message(message: Any) -> None:
+        messages.append(message)
+        if in_callback:
+            loop.hub.call_soon(message.ack)
+
+    monkeypatch.setattr(loop.hub.poller, "poll", poll_and_count)
+    # Far off, so that the hub, which else looks up every second, sleeps until something wakes it.
+    loop.hub.call_later(60, lambda: None)
+    with connection.Consumer(queues, channel=channel, on_message=on_message):
+        loop.attach(connection)
+        while len(messages) < 4:
+            had = len(messages)
+            assert loop.turn_undisturbed(lambda had=had: len(messages) > had, turns=50)
+            if not in_callback:
+                loop.hub.call_soon(messages[-1].ack)
+    assert slept == 0
+
+
 def test_an_ack_of_another_thread_interrupts_the_hubs_wait(
     connect: Connect, relay: Relay, loop: Loop, publish: Callable[..., None]
 ) -> None:
