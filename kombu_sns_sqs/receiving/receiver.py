@@ -21,7 +21,7 @@ from kombu_sns_sqs.receiving.lanes import Consumer, Lane
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
 from kombu_sns_sqs.receiving.refreshing import Refresher
-from kombu_sns_sqs.receiving.tick import Tick
+from kombu_sns_sqs.receiving.tick import Tick, shortest
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.topology.entities import Queue
@@ -46,6 +46,7 @@ class Receiver:
         self._hub: Any = None
         #: The thread that has turned it last.
         self._driver: threading.Thread | None = None
+        self._handing_over = False
         self._ages = AnswerAge()
         self._tick = Tick(self.wake)
         # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
@@ -159,9 +160,10 @@ class Receiver:
 
     def wake(self) -> None:
         """Look at queues and windows again soon. May be called in any thread."""
+        if self._handing_over and threading.current_thread() is self._driver:
+            return  # It looks at everything when it has handed over.
         self.news()
-        client = self._client  # With a hub, too, which may be about to sleep.
-        if client is not None:
+        if client := self._client:  # With a hub, too, which may be about to sleep.
             client.wake()
 
     def drain(self, timeout: float | None) -> None:
@@ -184,7 +186,7 @@ class Receiver:
             self._poll(now, wait=None)
             polled = True
             due = self._next_due(now)
-            self._event_client().run_once(_shortest(left, None if due is None else due - now))
+            self._event_client().run_once(shortest(left, None if due is None else due - now))
             self._judge_parked()
             now = time.monotonic()
 
@@ -195,14 +197,19 @@ class Receiver:
         self._driver = threading.current_thread()
         self._judge_parked()
         now = time.monotonic()
+        self._handing_over = True
         try:
             while self._deliver_one(now):
-                # What callbacks put off until "soon", as Celery does with acks, the hub does after its sleep, else.
-                self._event_client().wake()
+                pass
         except BaseException:
+            self._handing_over = False
             # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
             self.wake()
             raise
+        self._handing_over = False
+        # What callbacks put off until "soon", as Celery does with acks, the hub does after its sleep, else.
+        if getattr(self._hub, "_ready", True):
+            self._event_client().wake()
         self._poll(now, wait=self._options.wait_time_seconds)
         if self._hub is not None:
             due = self._next_due(now)
@@ -291,9 +298,3 @@ class Receiver:
         client, self._client = self._client, None
         if client is not None:
             client.abandon()
-
-
-def _shortest(*waits: float | None) -> float | None:
-    """Give the shortest of some waits in seconds, None where none of them ends."""
-    ending = [wait for wait in waits if wait is not None]
-    return max(0.0, min(ending)) if ending else None

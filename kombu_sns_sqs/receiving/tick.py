@@ -28,3 +28,9 @@ class Tick:
         entry, self._entry = self._entry, None
         if entry is not None:
             entry.cancel()
+
+
+def shortest(*waits: float | None) -> float | None:
+    """Give the shortest of some waits in seconds, None where none of them ends."""
+    ending = [wait for wait in waits if wait is not None]
+    return max(0.0, min(ending)) if ending else None

@@ -129,6 +129,21 @@ def test_the_hub_is_woken_by_another_thread() -> None:
     os.close(writer)
 
 
+def test_the_hub_sleeps_before_it_does_what_it_was_asked_for_in_the_same_turn() -> None:
+    """`call_soon` within what `call_soon` asked for: `_ready` has it, and the poller is waited for first."""
+    hub, events = Hub(), []
+    reader, writer = os.pipe()
+    hub.add_reader(reader, lambda: None)
+    hub.poller.poll = lambda timeout: events.append(f"sleeps {timeout} s, {len(hub._ready)} ready") or []
+    hub.call_soon(lambda: hub.call_soon(events.append, "done"))
+    hub.run_once()
+    hub.run_once()
+    assert events[:2] == ["sleeps 1 s, 1 ready", "done"]
+    hub.close()
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_reset_of_the_hub_tells_those_who_asked() -> None:
     """Celery resets it when a connection is lost."""
     hub, told = Hub(), []
