@@ -16,7 +16,7 @@ pytestmark = pytest.mark.acceptance
 EMULATORS = ("ministack", "moto")
 
 
-@pytest.mark.parametrize("pool", POOLS[:-1])  # eventlet differs from gevent in nothing that matters here
+@pytest.mark.parametrize("pool", POOLS)
 def test_without_prefetch_a_worker_takes_what_it_has_a_free_slot_for(site: Site, pool: str) -> None:
     """Acked early and with a prefetch count of eight: the rest stays in the queue, for others to take."""
     slots = 1 if pool == "solo" else 2
