@@ -26,7 +26,7 @@ from kombu_sns_sqs.clock import lease_clock
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
-from kombu_sns_sqs.receiving.answer_age import AnswerAge
+from kombu_sns_sqs.receiving.answer_age import AnswerAge, Poll
 from kombu_sns_sqs.receiving.arrivals import Arrival
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT, Pace
 from kombu_sns_sqs.receiving.window import Grant, Window
@@ -135,15 +135,16 @@ class Poller:
             wait = level.wait
             if not probe and not level.in_flight:
                 level.wait = min(wait * 2, max(FIRST_WAIT, self._max_wait))
-        asked_at = lease_clock()
         level.polls()
         level.probing = level.probing or probe
         self._reserve(grant.reserved)
+        wait_seconds = 0 if probe else self._wait(level, min(wait, self._max_wait))
+        poll = Poll(asked_at=lease_clock(), wait_seconds=wait_seconds, lease_seconds=self._lease_seconds)
         operation = operations.receive_message(
             identity=self.queue.identity,
             queue_url=self.queue.urls[number],
             max_messages=grant.messages,
-            wait_seconds=0 if probe else self._wait(level, min(wait, self._max_wait)),
+            wait_seconds=wait_seconds,
             visibility_timeout=self._lease_seconds,
         )
         era = self._era
@@ -153,7 +154,7 @@ class Poller:
             level.probing = level.probing and not probe
             if era == self._era:
                 self._reserve(-grant.reserved)
-            self._answered(number, level, grant.messages, reply, asked_at)
+            self._answered(number, level, grant.messages, reply, poll)
 
         self._client().call(operation).then(answered)
 
@@ -168,7 +169,7 @@ class Poller:
         self._reserved += count
         self.window.reserved += count
 
-    def _answered(self, number: int, level: Pace, asked: int, reply: Reply, asked_at: float) -> None:
+    def _answered(self, number: int, level: Pace, asked: int, reply: Reply, poll: Poll) -> None:
         now = arrivals.monotonic()
         if reply.failure is not None:
             self._failed(level, reply.failure, now)
@@ -176,7 +177,7 @@ class Poller:
             if level.failures:
                 logger.info("receiving from queue %r again", self.queue.name)
             level.answered(asked=asked, got=len(reply.value))
-            given_out_at = self._ages.given_out_at(reply.date, asked_at=asked_at, now=lease_clock())
+            given_out_at = self._ages.given_out_at(poll, reply.date, empty=not reply.value, now=lease_clock())
             for raw in reply.value:
                 delivery = arrivals.read(raw, queue=self.queue, url=self.queue.urls[number])
                 self._arrived(delivery, reply.date, now, given_out_at)

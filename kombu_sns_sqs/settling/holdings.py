@@ -27,7 +27,7 @@ class Verdict(Enum):
     HELD = "held"
     #: It was handled already, or its twin is held: delete it, do not run it.
     COPY = "copy"
-    #: It was given out so long ago that it is ours no more: do not run it, say nothing to SQS.
+    #: It was given out so long ago that it may be ours no more: do not run it, say nothing to SQS.
     LAPSED = "lapsed"
 
 

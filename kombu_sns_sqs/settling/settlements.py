@@ -25,6 +25,8 @@ _RENEW_LATEST: Final = 0.4
 _LONGEST_HELD: Final = quotas.MAX_VISIBILITY_SECONDS - 60
 #: How long before the last renewal the hand-over to a fresh message begins: as long as it is tried.
 _HAND_OVER_SECONDS: Final = 1800.0
+#: What arrives with less than this part of its lease left is not delivered: its first renewal might come too late.
+_LEAST_LEFT: Final = 0.1
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
 
 
@@ -63,8 +65,8 @@ class Settlements:
         ``since``: when SQS gave it out; None: now.
         """
         since = now if since is None else min(since, now)
-        if since + self._lease_seconds <= now:
-            detail = "its lease had ended when its arrival was noticed; it is not delivered here"
+        if since + self._lease_seconds * (1 - _LEAST_LEFT) <= now:
+            detail = "its lease may have ended when its arrival was noticed; it is not delivered here"
             self._losses.append(LostLease.of(delivery, Loss.LATE, held_seconds=now - since, detail=detail))
             return Verdict.LAPSED
         verdict = self._holdings.admit(delivery, now=since, lease_seconds=self._lease_seconds)

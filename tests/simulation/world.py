@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import Content, Delivery
-from kombu_sns_sqs.receiving.answer_age import AnswerAge
+from kombu_sns_sqs.receiving.answer_age import AnswerAge, Poll
 from kombu_sns_sqs.receiving.pace import Pace
 from kombu_sns_sqs.receiving.window import Grant, Window
 from kombu_sns_sqs.settling.holdings import Verdict
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.settling.losses import LostLease
 
 LEASE = 60
+#: For how long SQS waits for a message.
+WAIT = 20
 PROCESSES = 8
 #: For how long tasks run: half of them for less than half a lease, one in eight for five.
 TASKS = (0.1, 1.0, 3.0, 10.0, 20.0, 40.0, 90.0, 300.0)
@@ -213,7 +215,7 @@ class Process:
     def _poll_more(self, now: float) -> None:
         pace = self.pace
         pace.again = None
-        while pace.in_flight < pace.want:
+        while pace.in_flight < pace.want and now >= pace.not_before:
             grant = self.window.grant(pace.ask, polling=pace.in_flight > 0, since=pace.waiting_since, now=now)
             if not grant.messages:
                 pace.wait_for_slots(now, grant.again)
@@ -221,27 +223,29 @@ class Process:
             self._poll(grant)
 
     def _poll(self, grant: Grant) -> None:
-        world, asked_at, count = self.world, self.world.now, grant.messages
+        world, count = self.world, grant.messages
+        poll = Poll(asked_at=world.now, wait_seconds=WAIT, lease_seconds=LEASE)
         self.pace.polls()
         self.window.reserved += grant.reserved
         world.report.calls["receive"] += 1
 
         def arrive() -> None:
             if world.likely(world.weather.failing / 2):
-                answer([], None)
+                answer(None)
                 return
             given = world.queue.receive(count, LEASE, world.now)
-            if not given and world.now < asked_at + 20:
+            if not given and world.now < poll.asked_at + WAIT:
                 world.at(world.now + 1, arrive)
                 return
             if given and world.likely(world.weather.duplicates):
                 given += self._of_another()
             if world.likely(world.weather.failing / 2):
-                given = []
+                answer(None)
+                return
             answer([_delivery(one) for one in given], float(int(AWS_EPOCH + world.now)))
 
-        def answer(deliveries: list[Delivery], date: float | None) -> None:
-            self._do(world.now + self._latency(), lambda: self._received(grant, deliveries, date, asked_at))
+        def answer(deliveries: list[Delivery] | None, date: float | None = None) -> None:
+            self._do(world.now + self._latency(), lambda: self._received(grant, deliveries, date, poll))
 
         world.at(world.now + self._latency(), arrive)
 
@@ -255,12 +259,15 @@ class Process:
         world.report.causes[message.publish_id] += 1
         return [world.queue.give(message, LEASE, world.now)]
 
-    def _received(self, grant: Grant, deliveries: list[Delivery], date: float | None, asked_at: float) -> None:
+    def _received(self, grant: Grant, deliveries: list[Delivery] | None, date: float | None, poll: Poll) -> None:
         now = self.world.now
         self.pace.in_flight -= 1
-        self.pace.answered(asked=grant.messages, got=len(deliveries))
         self.window.reserved -= grant.reserved
-        since = self.ages.given_out_at(date, asked_at=asked_at, now=now)
+        if deliveries is None:
+            self.pace.failed(until=now + 0.2)
+            return
+        self.pace.answered(asked=grant.messages, got=len(deliveries))
+        since = self.ages.given_out_at(poll, date, empty=not deliveries, now=now)
         for delivery in deliveries:
             if self.settlements.hold(delivery, now, since=since) is not Verdict.NEW:
                 continue

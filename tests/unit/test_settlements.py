@@ -230,3 +230,12 @@ def test_a_lost_lease_is_logged_counted_and_told(caplog: pytest.LogCaptureFixtur
     messages = [record.getMessage() for record in caplog.records]
     assert sum("lost the lease of message m" in message for message in messages) == 2
     assert sum("on_lease_lost failed" in message for message in messages) == 2
+
+
+def test_what_arrives_with_next_to_nothing_of_its_lease_left_is_not_delivered() -> None:
+    """Its first renewal could come too late. With a little more it is delivered, and renewed at once."""
+    settlements = make()
+    assert settlements.hold(delivery(1), 100, since=45.9) is Verdict.LAPSED
+    assert reasons(settlements) == [Loss.LATE]
+    assert settlements.hold(delivery(2), 100, since=46.1) is Verdict.NEW
+    assert asked(settlements.due(100)) == [("renew", "h2")]
