@@ -24,6 +24,7 @@ class Pace:
         "not_before",
         "probed",
         "probing",
+        "retry_at",
         "wait",
         "waiting_since",
         "want",
@@ -45,10 +46,13 @@ class Pace:
         self.probed = False
         self.failures = 0
         self.not_before = 0.0
+        #: When to look whether a poll that has failed may be repeated.
+        self.retry_at: float | None = None
 
     def answered(self, *, asked: int, got: int) -> None:
         """Note what a poll has brought."""
         self.failures = 0
+        self.retry_at = None
         self.probed = not got
         if got == quotas.MAX_RECEIVE_MESSAGES:
             self.want = min(self.want * 2, MAX_POLLS)
@@ -60,7 +64,7 @@ class Pace:
         """Note that a poll has failed, and that the next may not begin before a point of the clock."""
         self.failures += 1
         self.want = 1
-        self.not_before = until
+        self.not_before = self.retry_at = until
 
     def wait_for_slots(self, now: float, again: float | None) -> None:
         """Note that no slot was free; ``again``: when to look though nothing has happened, None where an ack tells."""
@@ -68,14 +72,14 @@ class Pace:
             self.waiting_since = None
         elif self.waiting_since is None:
             self.waiting_since = now
-        self.again = again
+        self.again, self.retry_at = again, None
 
     def polls(self) -> None:
         """Note that a poll begins."""
         self.in_flight += 1
-        self.waiting_since = self.again = None
+        self.waiting_since = self.again = self.retry_at = None
 
     def next_try(self) -> float | None:
         """When there may be something to do though nothing has happened; None: never."""
-        moments = [self.again, self.not_before if self.failures and not self.in_flight else None]
+        moments = [self.again, None if self.in_flight else self.retry_at]
         return min((moment for moment in moments if moment is not None), default=None)

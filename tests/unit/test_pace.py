@@ -50,3 +50,13 @@ def test_a_failed_queue_is_asked_again_when_its_pause_is_over() -> None:
     assert (pace.want, pace.next_try()) == (1, 9.0)
     pace.answered(asked=10, got=0)
     assert pace.next_try() is None
+
+
+def test_a_failed_queue_that_finds_no_slot_after_its_pause_waits_for_an_ack() -> None:
+    """To look again and again would keep the event loop busy for as long as the window is full."""
+    pace = Pace()
+    pace.polls()
+    pace.in_flight -= 1
+    pace.failed(until=9.0)
+    pace.wait_for_slots(9.0, None)
+    assert pace.next_try() is None
