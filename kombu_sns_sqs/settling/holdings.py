@@ -46,6 +46,10 @@ class Lease:
     since: float
     lost: bool = False
     renewing: bool = False
+    #: Whether a request to renew it is on its way.
+    asked: bool = False
+    #: Whether the message is to be deleted, and that request has not left yet.
+    closing: bool = False
     #: Whether it is being handed over to a fresh message; None: that has failed.
     handing_over: bool | None = False
     #: Whether it is being sent on: its twin is then no copy, but what it goes on as.

@@ -28,8 +28,9 @@ class Entry:
         queue_url: where the receipt handle is good.
         seconds: the visibility timeout to set.
         attempt: how often it has failed.
-        lease: what a renewal renews, or what a message is held by until it is deleted.
+        lease: what a renewal renews, or what a message was held by until it was settled.
         sent_at: when it left the last time, on the clock of its owner.
+        waited: whether it has waited for the answer to a renewal.
     """
 
     delivery: Delivery
@@ -39,6 +40,7 @@ class Entry:
     attempt: int = 0
     lease: Lease | None = None
     sent_at: float = 0.0
+    waited: bool = False
 
 
 #: What the entries of one request have in common: the verb, and the queue's URL.
@@ -50,10 +52,15 @@ class Outbox:
     """Entries waiting to be sent. Not thread-safe: its owner holds the lock, and tells the time.
 
     Args:
-        ack_delay: longest time in seconds that a delete waits for others; the rest waits for nothing.
+        ack_delay: longest time in seconds that a delete waits for others.
+        patience: longest time in seconds that what settles a message waits for the answer to a renewal on its way.
+            SQS may see the two in any order: a refusal would not tell whether the lease was lost or the message
+            deleted, and a renewal that comes after a give-back hides the message.
     """
 
-    def __init__(self, *, ack_delay: float) -> None:
+    def __init__(self, *, ack_delay: float, patience: float) -> None:
+        self._patience = patience
+        self._behind: list[tuple[float, Verb, Entry]] = []
         self._deletes: Batcher[Target, Entry] = Batcher(max_age=ack_delay)
         self._changes: Batcher[Target, Entry] = Batcher(max_age=0)
         self._retries: list[tuple[float, int, Target, Entry]] = []
@@ -61,6 +68,10 @@ class Outbox:
 
     def add(self, verb: Verb, entry: Entry, *, now: float) -> bool:
         """Take an entry in; True where that changes when the next batch is due."""
+        if entry.lease is not None and entry.lease.asked and not entry.waited:
+            entry.waited = True
+            self._behind.append((now + self._patience, verb, entry))
+            return True
         batcher = self._deletes if verb is Verb.DELETE else self._changes
         first = batcher.empty
         return batcher.add((verb, entry.queue_url), entry, now=now) or first
@@ -71,6 +82,12 @@ class Outbox:
 
     def due(self, now: float, *, everything: bool = False) -> list[Batch]:
         """Hand out what is to be sent now; with ``everything`` also the deletes that wait for others."""
+        behind, self._behind = self._behind, []
+        for until, verb, entry in behind:
+            if until <= now or entry.lease is None or not entry.lease.asked:
+                self.add(verb, entry, now=now)
+            else:
+                self._behind.append((until, verb, entry))
         batches = self._deletes.drain() if everything else self._deletes.due(now)
         batches += self._changes.due(now)
         while self._retries and self._retries[0][0] <= now:
@@ -81,4 +98,5 @@ class Outbox:
     def next_due(self) -> float | None:
         """When the next batch is due; None with nothing waiting."""
         moments = [self._deletes.next_due(), self._changes.next_due(), self._retries[0][0] if self._retries else None]
+        moments += [until for until, _, _ in self._behind]
         return min((moment for moment in moments if moment is not None), default=None)

@@ -27,6 +27,9 @@ _LONGEST_HELD: Final = quotas.MAX_VISIBILITY_SECONDS - 60
 _HAND_OVER_SECONDS: Final = 1800.0
 #: What arrives with less than this part of its lease left is not delivered: its first renewal might come too late.
 _LEAST_LEFT: Final = 0.1
+#: For how long what settles a message waits for the answer to its renewal: so many seconds, or that part of a lease.
+_PATIENCE: Final = 1.0
+_PATIENT_PART: Final = 0.125
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, attempts=12)
 
 
@@ -47,7 +50,7 @@ class Settlements:
         self._lease_seconds = lease_seconds
         self._chance = chance
         self._holdings = Holdings()
-        self._outbox = Outbox(ack_delay=ack_delay)
+        self._outbox = Outbox(ack_delay=ack_delay, patience=min(_PATIENCE, lease_seconds * _PATIENT_PART))
         self._losses: list[LostLease] = []
         self._to_hand_over: list[Lease] = []
         #: Entries that were asked for and are not answered for good.
@@ -98,7 +101,7 @@ class Settlements:
             if lease.lost:
                 return
         place = _receipt(delivery if lease is None else lease)
-        self._add(Verb.RELEASE, Entry(delivery, *place, seconds=delay), now)
+        self._add(Verb.RELEASE, Entry(delivery, *place, seconds=delay, lease=lease), now)
 
     def forgotten(self, delivery: Delivery, now: float) -> None:
         """Give a message back that nobody has in hand any more, unless it was settled."""
@@ -111,6 +114,8 @@ class Settlements:
 
     def _delete(self, delivery: Delivery, lease: Lease | None, now: float) -> bool:
         place = _receipt(delivery if lease is None else lease)
+        if lease is not None:
+            lease.closing = True
         return self._add(Verb.DELETE, Entry(delivery, *place, lease=lease), now)
 
     def _add(self, verb: Verb, entry: Entry, now: float) -> bool:
@@ -139,7 +144,10 @@ class Settlements:
             self.unsettled -= len(entries) - len(wanted)
             for entry in wanted:
                 entry.sent_at = now
-                if target[0] is Verb.DELETE and entry.lease is not None:
+                if entry.lease is not None and target[0] is Verb.RENEW:
+                    entry.lease.asked = True
+                elif entry.lease is not None and target[0] is Verb.DELETE:
+                    entry.lease.closing = False
                     self._note_end(entry.lease, now)
             if wanted:
                 batches.append((target, wanted))
@@ -175,7 +183,7 @@ class Settlements:
     def done(self, target: Target, entry: Entry) -> None:
         """Take in that SQS has carried out an entry, or will not."""
         if target[0] is Verb.RENEW and entry.lease is not None:
-            entry.lease.renewing = False
+            entry.lease.renewing = entry.lease.asked = False
             if entry.receipt_handle == entry.lease.receipt_handle:
                 # SQS counts from when it was asked, which was not before the request left.
                 self._holdings.extended(entry.lease, ends_at=entry.sent_at + self._lease_seconds)
@@ -189,6 +197,8 @@ class Settlements:
         """
         entry.attempt += 1
         lease = entry.lease if target[0] is Verb.RENEW else None
+        if lease is not None:
+            lease.asked = False
         if lease is not None and lease.receipt_handle != entry.receipt_handle:
             # Which is no reason to wait: the lease is a new one.
             failure, entry.attempt = Failure(kind=Kind.UNREACHABLE, code="SupersededReceipt"), 0
@@ -205,7 +215,8 @@ class Settlements:
             return False
         self.unsettled -= 1
         lease.renewing = False
-        if self._holdings.holds(lease):  # Else it was settled while its renewal was on the way.
+        # What was settled meanwhile may be refused because it is deleted: not before that has left.
+        if self._holdings.holds(lease) or (lease.closing and not failure.kind.passing):
             self._lose(lease, _reason(entry, failure), now, str(failure))
         return True
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEASE = 60
 #: For how long SQS waits for a message.
 WAIT = 20
+#: For how long an ack waits for others.
+ACK_DELAY = 0.05
 PROCESSES = 8
 #: For how long tasks run: half of them for less than half a lease, one in eight for five.
 TASKS = (0.1, 1.0, 3.0, 10.0, 20.0, 40.0, 90.0, 300.0)
@@ -70,20 +72,41 @@ class Report:
     causes: Counter[str] = field(default_factory=Counter)
     losses: list[tuple[int, LostLease]] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
-    #: Renewals, message by message, that have failed and may be tried again.
+    #: Renewals and deletions, message by message, that have failed and may be tried again.
     failed_renewals: int = 0
+    failed_deletions: int = 0
+    #: Answers to receives: as full as can be, with some messages, without, and failures.
+    answers: Counter[str] = field(default_factory=Counter)
+    #: Messages that were received, those included that were not delivered.
+    received: int = 0
     crashes: int = 0
     stalls: int = 0
     #: Of each process: when it renewed (first attempts), and when messages came and went.
     renewed: dict[int, list[float]] = field(default_factory=dict)
     came: dict[int, list[float]] = field(default_factory=dict)
     went: dict[int, list[float]] = field(default_factory=dict)
+    #: Of each process: its deletions (first attempts), when and of how many messages; its first and last moment.
+    deleted: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    lived: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 class World:
-    """Virtual time, one queue, some processes, and chance with a seed."""
+    """Virtual time, one queue, some processes, and chance with a seed.
 
-    def __init__(self, *, seed: int, weather: Weather, messages: int, seconds: tuple[float, ...] = TASKS) -> None:
+    Args:
+        seconds: for how long tasks run.
+        within: in how many seconds all messages are sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        weather: Weather,
+        messages: int,
+        seconds: tuple[float, ...] = TASKS,
+        within: float | None = None,
+    ) -> None:
         self.chance = random.Random(seed)
         self.weather = weather
         self.queue = Queue()
@@ -95,7 +118,7 @@ class World:
         self.messages = messages
         self.seconds = seconds
         for number in range(messages):
-            self.at(self.chance.uniform(0, messages / 3), lambda number=number: self._send(f"p{number}"))
+            self.at(self.chance.uniform(0, within or messages / 3), lambda number=number: self._send(f"p{number}"))
         for _ in range(PROCESSES):
             self.at(0.0, self.start_process)
 
@@ -140,15 +163,16 @@ class Process:
         self.window = Window(cap=1000, prefetch_count=20)
         self.window.sources = 1
         self.pace = Pace()
-        self.settlements = Settlements(lease_seconds=LEASE, ack_delay=0.05, chance=world.chance.random)
+        self.settlements = Settlements(lease_seconds=LEASE, ack_delay=ACK_DELAY, chance=world.chance.random)
         self.ages = AnswerAge()
         self.waiting: deque[Delivery] = deque()
         self.running = 0
         #: Messages that were begun, and of which it has not been told that they are deleted.
         self.unsettled: set[str] = set()
         self._alarm = float("inf")
-        for log in (world.report.renewed, world.report.came, world.report.went):
+        for log in (world.report.renewed, world.report.came, world.report.went, world.report.deleted):
             log[number] = []
+        self.born = world.now
 
     def start(self) -> None:
         """Begin to work, and to be in danger."""
@@ -185,6 +209,7 @@ class Process:
             if self.world.now < self.stalled_until:
                 self.world.at(self.stalled_until, event)
                 return
+            self.world.report.lived[self.number] = (self.born, self.world.now)
             what()
             self._turn()
 
@@ -263,9 +288,13 @@ class Process:
         now = self.world.now
         self.pace.in_flight -= 1
         self.window.reserved -= grant.reserved
+        answers = self.world.report.answers
         if deliveries is None:
+            answers["failed"] += 1
             self.pace.failed(until=now + 0.2)
             return
+        answers["full" if len(deliveries) >= 10 else "some" if deliveries else "empty"] += 1
+        self.world.report.received += len(deliveries)
         self.pace.answered(asked=grant.messages, got=len(deliveries))
         since = self.ages.given_out_at(poll, date, empty=not deliveries, now=now)
         for delivery in deliveries:
@@ -304,8 +333,7 @@ class Process:
         assert len(entries) <= 10
         world, weather = self.world, self.world.weather
         world.report.calls[verb.value] += 1
-        if verb is Verb.RENEW and not entries[0].attempt:
-            world.report.renewed[self.number].append(world.now)
+        self._note(verb, entries)
         fate = world.chance.random()
 
         def arrive() -> None:
@@ -326,10 +354,17 @@ class Process:
                         self.unsettled.discard(entry.delivery.content.publish_id)
                 else:
                     world.report.failed_renewals += verb is Verb.RENEW and failure.kind.passing
+                    world.report.failed_deletions += verb is Verb.DELETE and failure.kind.passing
                     if not self.settlements.failed(batch[0], entry, failure, world.now):
                         self.settlements.done(batch[0], entry)
 
         world.at(world.now + self._latency(), arrive)
+
+    def _note(self, verb: Verb, entries: list[Entry]) -> None:
+        if verb is Verb.RENEW and not entries[0].attempt:
+            self.world.report.renewed[self.number].append(self.world.now)
+        if verb is Verb.DELETE and not entries[0].attempt:
+            self.world.report.deleted[self.number].append((self.world.now, len(entries)))
 
     def _carry_out(self, verb: Verb, entry: Entry) -> Failure | None:
         world = self.world

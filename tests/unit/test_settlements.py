@@ -239,3 +239,57 @@ def test_what_arrives_with_next_to_nothing_of_its_lease_left_is_not_delivered() 
     assert reasons(settlements) == [Loss.LATE]
     assert settlements.hold(delivery(2), 100, since=46.1) is Verdict.NEW
     assert asked(settlements.due(100)) == [("renew", "h2")]
+
+
+def test_a_renewal_refused_before_the_deletion_has_left_is_a_lost_lease() -> None:
+    """The task ended while its renewal was on the way: somebody else may have begun it. The deletion waits to know."""
+    settlements = make()
+    settlements.hold(delivery(), 0)
+    renewals = settlements.due(36)
+    settlements.ack(delivery(), 36.1)
+    assert settlements.due(36.5) == []
+    refuse(settlements, renewals, STALE, 36.6)
+    assert reasons(settlements) == [Loss.REFUSED]
+    assert settlements.due(36.6) == []
+    assert asked(settlements.due(36.7)) == [("delete", "h1")]
+    assert reasons(settlements) == []
+
+
+def test_a_deletion_does_not_wait_for_a_renewal_that_is_carried_out_or_has_failed() -> None:
+    """Longer than until that is known; and a renewal of what is settled is not tried again."""
+    for failure in (None, CUT):
+        settlements = make()
+        settlements.hold(delivery(), 0)
+        ((target, (entry,)),) = settlements.due(36)
+        settlements.ack(delivery(), 36.1)
+        if failure is None or not settlements.failed(target, entry, failure, 36.2):
+            settlements.done(target, entry)
+        settlements.due(36.2)
+        assert asked(settlements.due(36.3)) == [("delete", "h1")]
+        assert reasons(settlements) == []
+        assert settlements.unsettled == 1
+
+
+def test_a_deletion_waits_a_second_at_most_for_the_answer_to_a_renewal() -> None:
+    """The connection may hang. A refusal that comes after the deletion has left tells nothing."""
+    settlements = make()
+    settlements.hold(delivery(), 0)
+    renewals = settlements.due(36)
+    settlements.ack(delivery(), 36.1)
+    assert settlements.due(36.2) == []
+    assert settlements.next_due() == 37.1
+    settlements.due(37.1)
+    assert asked(settlements.due(37.2)) == [("delete", "h1")]
+    refuse(settlements, renewals, STALE, 38)
+    assert reasons(settlements) == []
+
+
+def test_what_is_given_back_waits_for_the_answer_to_its_renewal() -> None:
+    """SQS might see the renewal last, which would hide the message from all others for a lease."""
+    settlements = make()
+    settlements.hold(delivery(), 0)
+    ((target, (entry,)),) = settlements.due(36)
+    settlements.release(delivery(), 36.1)
+    assert settlements.due(36.2) == []
+    settlements.done(target, entry)
+    assert asked(settlements.due(36.3)) == [("release", "h1")]
