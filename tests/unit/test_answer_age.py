@@ -94,6 +94,7 @@ polls = st.tuples(moments, st.floats(0, 20), moments, st.booleans())
 
 @given(offset=st.floats(-2e6, 2e6), drift=st.floats(-0.0005, 0.0005), lease=st.floats(44, 600), rounds=st.lists(polls))
 @example(offset=0.0, drift=0.0, lease=60.0, rounds=[(0.0, 0.0, 0.9, True), (4.1, 5.0, 10.05, False)])
+@example(offset=0.0, drift=0.0005, lease=60.0, rounds=[(0.0, 0.0, 0.0, True), (4000.0, 5.0, 100.0, False)])
 def test_nothing_is_taken_to_be_younger_than_it_is(
     offset: float, drift: float, lease: float, rounds: list[tuple[float, float, float, bool]]
 ) -> None:
@@ -123,6 +124,7 @@ def test_with_one_fast_answer_nothing_is_taken_to_be_more_than_two_seconds_older
 
 
 @given(offset=st.floats(-2e6, 2e6), lease=st.floats(2, 60), rounds=st.lists(polls, min_size=1))
+@example(offset=0.0, lease=2.0, rounds=[(0.0, 0.0, 0.0, True), (1.9, 20.0, 0.0, False)])
 def test_what_is_read_at_once_has_half_its_lease_left(
     offset: float, lease: float, rounds: list[tuple[float, float, float, bool]]
 ) -> None:
