@@ -51,8 +51,8 @@ def test_what_came_for_a_thread_that_was_away_for_a_lease_is_left_to_others(
         message.ack()
 
     with connection.Consumer(queues, on_message=on_message):
-        # Without an event loop the first polls are short: the second ones are open for long enough.
-        run(connection, lambda: relay.calls["ReceiveMessage"] >= (4 if driver == "drain" else 2))
+        # Without an event loop the first polls are short: the third ones are open for long enough.
+        run(connection, lambda: relay.calls["ReceiveMessage"] >= (6 if driver == "drain" else 2))
         connection.Producer().publish("slow", routing_key="slow")
         run(connection, lambda: received)
         with pytest.raises(AssertionError, match="nothing came in time"):
@@ -82,7 +82,7 @@ def test_what_came_for_a_consumer_that_is_gone_is_not_taken_from_who_has_it_by_n
 
     consumers = [connection.Consumer([queue], on_message=on_message) for queue in (slow, quick)]
     with consumers[0], consumers[1]:
-        drain_until(connection, lambda: relay.calls["ReceiveMessage"] >= 4)
+        drain_until(connection, lambda: relay.calls["ReceiveMessage"] >= 6)
         connection.Producer().publish("slow", routing_key="slow")
         drain_until(connection, lambda: received)
         with pytest.raises(AssertionError, match="nothing came in time"):
