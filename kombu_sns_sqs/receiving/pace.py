@@ -22,6 +22,7 @@ class Pace:
         "failures",
         "in_flight",
         "not_before",
+        "open_until",
         "probed",
         "probing",
         "wait",
@@ -33,6 +34,8 @@ class Pace:
         #: Polls that are not answered yet, and how many there should be.
         self.in_flight = 0
         self.want = 1
+        #: By when the last of them has to be answered.
+        self.open_until = 0.0
         #: For how long a long poll is open where nobody says.
         self.wait = FIRST_WAIT
         #: For how many messages the next poll asks; 0: nothing speaks for more than a share of the window.
@@ -70,9 +73,10 @@ class Pace:
             self.waiting_since = now
         self.again = again
 
-    def polls(self) -> None:
-        """Note that a poll begins."""
+    def polls(self, *, until: float = 0.0) -> None:
+        """Note that a poll begins that is open until then."""
         self.in_flight += 1
+        self.open_until = max(self.open_until, until)
         self.waiting_since = self.again = None
 
     def next_try(self) -> float | None:

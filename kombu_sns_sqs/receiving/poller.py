@@ -110,6 +110,11 @@ class Poller:
         """Polls that are not answered yet."""
         return sum(level.in_flight for level in self._levels)
 
+    @property
+    def open_until(self) -> float:
+        """By when they have to be answered, on the monotonic clock."""
+        return max(level.open_until for level in self._levels)
+
     def poll(self, now: float, wait: int | None) -> None:
         """Start the polls that queue and window are good for, upper levels first.
 
@@ -136,14 +141,15 @@ class Poller:
             if not probe and not level.in_flight:
                 level.wait = min(wait * 2, max(FIRST_WAIT, self._max_wait))
         asked_at = lease_clock()
-        level.polls()
+        seconds = 0 if probe else self._wait(level, min(wait, self._max_wait))
+        level.polls(until=arrivals.monotonic() + seconds)
         level.probing = level.probing or probe
         self._reserve(grant.reserved)
         operation = operations.receive_message(
             identity=self.queue.identity,
             queue_url=self.queue.urls[number],
             max_messages=grant.messages,
-            wait_seconds=0 if probe else self._wait(level, min(wait, self._max_wait)),
+            wait_seconds=seconds,
             visibility_timeout=self._lease_seconds,
         )
         era = self._era

@@ -18,6 +18,7 @@ from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
 from kombu_sns_sqs.receiving.lanes import Consumer, Lane
+from kombu_sns_sqs.receiving.last_polls import LastPolls
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
 from kombu_sns_sqs.receiving.refreshing import Refresher
@@ -104,12 +105,12 @@ class Receiver:
         if any(poller.in_flight and poller.queue.lasting for poller in pollers):
             self._lanes.clear()
             self._leaving.clear()
-            self._finish_polls()
+            self._finish_polls(pollers)
 
-    def _finish_polls(self) -> None:
+    def _finish_polls(self, pollers: list[Poller]) -> None:
         client, self._client = self._client, None
         if client is not None:
-            self._services.finish_polls(client)
+            self._services.finish_polls(LastPolls(client, pollers))
 
     def _poller(self, queue: Queue, consumer: Consumer) -> Poller:
         # The prefetch count does not apply to consumers that need no ack.
@@ -280,7 +281,7 @@ class Receiver:
         self._lanes.clear()
         self._leaving.clear()
         if any(poller.in_flight and poller.queue.lasting for poller in pollers):
-            self._finish_polls()
+            self._finish_polls(pollers)
         elif self._client is not None:
             self._client.close()
             self._client = None
