@@ -27,13 +27,14 @@ class LastPolls:
     Args:
         client: what carries the polls; nobody else drives it any more, and it is closed when all are answered.
         pollers: whose polls they are.
+        margin: seconds by which an answer may be late.
     """
 
-    def __init__(self, client: EventClient, pollers: Sequence[Poller]) -> None:
+    def __init__(self, client: EventClient, pollers: Sequence[Poller], *, margin: float = MARGIN) -> None:
         self._client = client
         # Queues that are deleted anyway may keep what they have given out.
         self._pollers = [poller for poller in pollers if poller.queue.lasting and poller.in_flight]
-        self._overdue = max([time.monotonic(), *(poller.open_until for poller in self._pollers)]) + MARGIN
+        self._overdue = max([time.monotonic(), *(poller.open_until for poller in self._pollers)]) + margin
         self._answered = threading.Event()
 
     @property
@@ -43,6 +44,11 @@ class LastPolls:
 
     def start(self) -> None:
         """See them to their end in a thread."""
+        if not self._client.in_flight:
+            # A forked child's has forgotten the parent's.
+            self._client.close()
+            self._answered.set()
+            return
         thread = threading.Thread(target=self._drive, name="kombu-sns-sqs-last-polls", daemon=True)
         try:
             thread.start()
