@@ -99,18 +99,20 @@ class Receiver:
 
         Those of a reply queue stay, for the next consumer: nobody else is waiting for what they bring.
         """
-        if self._hub is not None or any(lane.consumers for lane in self._lanes.values()):
-            return
-        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
-        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
+        if self._hub is None and not any(lane.consumers for lane in self._lanes.values()):
+            self._finish_polls()
+
+    def _finish_polls(self) -> None:
+        pollers = self._pollers
+        if self._client is not None and any(poller.in_flight and poller.queue.lasting for poller in pollers):
+            self._services.finish_polls(LastPolls(self._client, pollers))
+            self._client = None
             self._lanes.clear()
             self._leaving.clear()
-            self._finish_polls(pollers)
 
-    def _finish_polls(self, pollers: list[Poller]) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            self._services.finish_polls(LastPolls(client, pollers))
+    @property
+    def _pollers(self) -> list[Poller]:
+        return [lane.poller for lane in self._lanes.values()] + self._leaving
 
     def _poller(self, queue: Queue, consumer: Consumer) -> Poller:
         # The prefetch count does not apply to consumers that need no ack.
@@ -275,14 +277,12 @@ class Receiver:
     def close(self) -> None:
         """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
         self.detach()
-        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
-        for poller in pollers:
+        for poller in self._pollers:
             poller.stop()
+        self._finish_polls()
         self._lanes.clear()
         self._leaving.clear()
-        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
-            self._finish_polls(pollers)
-        elif self._client is not None:
+        if self._client is not None:
             self._client.close()
             self._client = None
 

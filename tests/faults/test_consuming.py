@@ -242,7 +242,7 @@ def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, rela
 
 
 def test_a_service_that_does_not_answer_is_asked_once_at_the_end(
-    connect: Connect, relay: Relay, caplog: pytest.LogCaptureFixture
+    connect: Connect, relay: Relay, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By default an attempt takes up to ten seconds; the rest is left, and named in the log."""
     first, second = connect(shutdown_timeout=2), connect(shutdown_timeout=2)
@@ -259,7 +259,7 @@ def test_a_service_that_does_not_answer_is_asked_once_at_the_end(
     second.release()
     kombu_sns_sqs.shutdown()
     assert relay.calls == {"Publish": 1, "Unsubscribe": 1}
-    lines = [record.getMessage() for record in caplog.records if "could not be deleted" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if f"/{prefix}" in record.getMessage()]
     assert [line.partition(" ")[0] for line in lines] == ["1", "1", "2"]
     assert "own0" in lines[0]
     assert "own1" in lines[1]
