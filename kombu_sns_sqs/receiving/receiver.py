@@ -1,8 +1,7 @@
 """One connection's way in: all its queues polled in parallel, their messages handed over fairly.
 
 Two things can drive it: kombu's event loop, or the caller of ``drain_events``; both use the same client, so the one
-may follow the other at any time. All of it runs in the driving thread; only :meth:`Receiver.wake` may be called from
-others.
+may follow the other at any time. All of it runs in the driving thread; only ``wake()`` may be called from others.
 """
 
 from __future__ import annotations
@@ -296,6 +295,6 @@ class Receiver:
         """Forget everything without touching it: in a forked child it is the parent's."""
         self._hub = None
         self._lanes.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            client.abandon()
+        if self._client is not None:
+            self._client.abandon()
+            self._client = None
