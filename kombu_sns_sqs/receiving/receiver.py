@@ -102,16 +102,12 @@ class Receiver:
             self._finish_polls()
 
     def _finish_polls(self) -> None:
-        pollers = self._pollers
+        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
         if self._client is not None and any(poller.in_flight and poller.queue.lasting for poller in pollers):
             self._services.finish_polls(LastPolls(self._client, pollers))
             self._client = None
             self._lanes.clear()
             self._leaving.clear()
-
-    @property
-    def _pollers(self) -> list[Poller]:
-        return [lane.poller for lane in self._lanes.values()] + self._leaving
 
     def _poller(self, queue: Queue, consumer: Consumer) -> Poller:
         # The prefetch count does not apply to consumers that need no ack.
@@ -276,7 +272,7 @@ class Receiver:
     def close(self) -> None:
         """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
         self.detach()
-        for poller in self._pollers:
+        for poller in [*(lane.poller for lane in self._lanes.values()), *self._leaving]:
             poller.stop()
         self._finish_polls()
         self._lanes.clear()
