@@ -244,7 +244,7 @@ class Services:
     def close(self) -> None:
         """End with the process: delete what was temporary, wait for the last polls, settle.
 
-        One deadline for all, but the polls are waited for until they end, and what they brought has to go back.
+        One deadline for all, but the polls are waited for until they end, and what they brought has to go back then.
         """
         deadline = self._patience.deadline()
         # Its own polls are no longer than the stop, so that each of them ends in time.
@@ -254,8 +254,9 @@ class Services:
         for polls in self._last_polls:
             if not polls.wait():
                 self._patience.was_in_vain()
-        self.settler.stop(_left(self._patience.deadline()))
-        self.housekeeper.stop()
+        deadline = self._patience.deadline()
+        self.settler.stop(_left(deadline))
+        self.housekeeper.stop(_left(deadline))
         while self._idle_clients:
             self._idle_clients.pop().close()
 

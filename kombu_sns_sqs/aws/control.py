@@ -47,7 +47,7 @@ class ControlPlane:
     def until(self, deadline: float) -> Iterator[None]:
         """Be quick with what this thread calls: nothing begins after ``deadline`` on the monotonic clock.
 
-        An attempt takes three seconds, or six where it cannot even connect, and is not repeated if that was in vain.
+        An attempt is given up after three seconds, and not repeated then; what fails sooner is.
         """
         self._ends.at = deadline
         try:
@@ -68,7 +68,8 @@ class ControlPlane:
             if failure is None or not failure.kind.passing or failure.code in _SILENCE or attempt == _AGAIN.attempts:
                 return reply
             time.sleep(min(_AGAIN.delay(attempt, random.random), max(0.0, deadline - time.monotonic())))
-        return Reply(failure=Failure(kind=Kind.UNREACHABLE, code="NoTimeLeft", message="no time left", action=method))
+        # Not unreachable: it was not carried out, and says nothing of the service.
+        return Reply(failure=Failure(kind=Kind.THROTTLED, code="NoTimeLeft", message="no time left", action=method))
 
     def _call(
         self, identity: Identity, service: str, method: str, arguments: dict[str, Any], *, briefly: bool = False
