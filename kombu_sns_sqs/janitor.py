@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 
-from kombu_sns_sqs.errors import ConnectionFailed, Error
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.errors import ConnectionFailed, Error, Unreachable
+from kombu_sns_sqs.lifecycle import Patience
 from kombu_sns_sqs.topology.entities import Lifetime, Queue
 from kombu_sns_sqs.topology.provisioner import Provisioner
 
@@ -18,33 +21,48 @@ logger = logging.getLogger(__name__)
 
 
 class Janitor:
-    """Deletes the temporary queues of one process, never those of its parent."""
+    """Deletes the temporary queues of one process, never those of its parent.
 
-    def __init__(self, *, provisioner: Provisioner) -> None:
+    Args:
+        provisioner: knows them, and deletes one by calls of ``control``.
+        timeout: no call begins when so many seconds have passed, nor a minute after one was not answered.
+    """
+
+    def __init__(self, *, provisioner: Provisioner, control: ControlPlane, timeout: float) -> None:
         self._provisioner = provisioner
+        self._control = control
+        self._patience = Patience(timeout, worn=0.0)
         self._pid = os.getpid()
 
     def close_connection(self, declared: set[str]) -> None:
         """Delete the queues that belong to the connection alone, of those that it declared."""
-        self._delete([q for q in self._temporary() if q.lifetime is not Lifetime.OWNED and q.name in declared], 30.0)
+        self._delete([q for q in self._temporary() if q.lifetime is not Lifetime.OWNED and q.name in declared])
 
-    def close_process(self, timeout: float) -> None:
-        """Delete all of them, beginning no deletion after ``timeout`` seconds."""
-        self._delete(self._temporary(), timeout)
+    def close_process(self) -> None:
+        """Delete all of them."""
+        self._delete(self._temporary())
 
     def _temporary(self) -> list[Queue]:
         return list(self._provisioner.temporary.values()) if self._pid == os.getpid() else []
 
-    def _delete(self, queues: list[Queue], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        for queue in queues:
-            if time.monotonic() > deadline:
-                logger.warning("no time was left to delete the temporary queue %s", queue.url)
-                continue
-            try:
-                self._provisioner.remove(queue)
-            except ConnectionFailed as exc:
-                logger.warning("%d temporary queues could not be deleted: %s", len(queues), exc)
-                return
-            except Error as exc:
-                logger.warning("the temporary queue %s could not be deleted: %s", queue.url, exc)
+    def _delete(self, queues: list[Queue]) -> None:
+        deadline = self._patience.deadline()
+        with self._control.until(deadline):
+            for number, queue in enumerate(queues):
+                if time.monotonic() >= deadline:
+                    _report(queues[number:], "no time was left")
+                    return
+                try:
+                    self._provisioner.remove(queue)
+                except ConnectionFailed as exc:
+                    if isinstance(exc, Unreachable):
+                        self._patience.was_in_vain()
+                    _report(queues[number:], exc)
+                    return
+                except Error as exc:
+                    _report([queue], exc)
+
+
+def _report(left: Sequence[Queue], why: object) -> None:
+    urls = ", ".join(queue.url for queue in left)
+    logger.warning("%d temporary queues could not be deleted (%s): %s", len(left), why, urls)

@@ -13,9 +13,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 logger = logging.getLogger(__name__)
+
+#: Seconds for which it is remembered that the service did not answer.
+_WORN_SECONDS: Final = 60.0
 
 
 class Service(Protocol):
@@ -26,6 +29,33 @@ class Service(Protocol):
 
     def stop(self, timeout: float) -> None:
         """Finish what was taken on, within ``timeout`` seconds, and end."""
+
+
+class Patience:
+    """How long the end of a connection, or of the process, waits for the service to do something.
+
+    Once such a wait was in vain, those that follow it are short: a worker closes several connections, one after the
+    other, and then ends.
+
+    Args:
+        seconds: how long.
+        worn: how long after a wait in vain.
+    """
+
+    def __init__(self, seconds: float, *, worn: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._worn = worn
+        self._clock = clock
+        self._worn_until = float("-inf")
+
+    def deadline(self) -> float:
+        """Until when to wait, on the monotonic clock, if that begins now."""
+        now = self._clock()
+        return now + (min(self._worn, self._seconds) if now < self._worn_until else self._seconds)
+
+    def was_in_vain(self) -> None:
+        """Note that the service did not answer."""
+        self._worn_until = self._clock() + _WORN_SECONDS
 
 
 class Housekeeper:

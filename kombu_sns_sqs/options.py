@@ -102,7 +102,8 @@ class Options:
         prefetch_limit: messages held at most per channel where the prefetch count is 0 (unlimited), 1 to 100,000.
         overflow_seconds: how long a message that arrived over the prefetch window is kept before it is given back.
         ack_delay: longest time in seconds an ack waits for others to share its request, 0 to 5.
-        shutdown_timeout: longest time in seconds a stop waits for acks and give-backs to be carried out.
+        shutdown_timeout: longest time in seconds a stop waits for acks, give-backs and deletions to be carried out; for
+            polls in flight it waits until they end.
         eta_by_sqs: whether SQS keeps tasks with an ETA or a countdown until they are due; False: Celery does.
         filter_policies: whether subscriptions get filter policies at all. Without, SNS delivers every message of an
             exchange to every bound queue, and the consumer drops what does not belong.

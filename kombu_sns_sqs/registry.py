@@ -69,7 +69,8 @@ def shutdown() -> None:
     """End everything this process has running: settle, give back, delete its temporary queues.
 
     It runs by itself when the process exits. Connections that are still open cannot be used any more; new ones can be
-    made. It takes at most some tens of seconds, see the option ``shutdown_timeout``.
+    made. It waits for polls in flight until they end, ``wait_time_seconds`` and 5 seconds at the most, and for the rest
+    within ``shutdown_timeout``.
     """
     with _lock:
         ending = [services for services in _registry.values() if services.pid == os.getpid()]

@@ -7,9 +7,7 @@ one connection alone, its receiver, is made by :mod:`kombu_sns_sqs.transport`.
 from __future__ import annotations
 
 import logging
-import math
 import os
-import threading
 import time
 import weakref
 from collections import deque
@@ -23,13 +21,14 @@ from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.aws.sessions import Sessions
 from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.janitor import Janitor
-from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.lifecycle import Housekeeper, Patience
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.receiving.hopper import Hopper
+from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.handover import Handover
 from kombu_sns_sqs.settling.losses import Losses
@@ -56,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 #: A queue nobody has: asking for it tells whether the endpoint answers and knows the credentials.
 _PROBE: Final = "kombu-sns-sqs-probe"
+#: Seconds in which acks and give-backs should be carried out after those before them were not.
+_BRIEFLY: Final = 1.0
 
 
 class Receiving(Protocol):
@@ -107,11 +108,12 @@ class Services:
         self.dead_letters = self._make_dead_letters()
         self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
         self.hopper = self._make_hopper()
-        self.janitor = Janitor(provisioner=self.provisioner)
+        self.janitor = Janitor(provisioner=self.provisioner, control=self.control, timeout=options.shutdown_timeout)
+        self._patience = Patience(options.shutdown_timeout, worn=_BRIEFLY)
         #: What receives for this process, for as long as somebody else keeps it.
         self.receivers: weakref.WeakSet[Receiving] = weakref.WeakSet()
         self._idle_clients: deque[EventClient] = deque()
-        self._last_polls: list[threading.Thread] = []
+        self._last_polls: list[LastPolls] = []
         self._verified = False
 
     def _make_binder(self, exchanges: Exchanges, access: Access) -> Binder:
@@ -212,25 +214,24 @@ class Services:
         """Verify again with the next connection: something was wrong with this one."""
         self._verified = False
 
-    def settle(self, timeout: float) -> None:
-        """See all that was asked carried out, dead letters, deletions and give-backs, within ``timeout`` seconds."""
+    def settle(self, timeout: float) -> bool:
+        """See all that was asked carried out: dead letters, deletions, give-backs; False if not in ``timeout`` s."""
         deadline = time.monotonic() + timeout
-        self.dead_letters.flush(timeout)
-        self.settler.flush(max(0.0, deadline - time.monotonic()))
+        buried = self.dead_letters.flush(timeout)
+        return self.settler.flush(_left(deadline)) and buried
 
-    def finish_polls(self, client: EventClient) -> None:
-        """See a closed connection's last polls to their end, in a thread: what they bring is given back, not lost."""
-        if not client.in_flight or self.pid != os.getpid():
-            client.close()
-            return
-        thread = threading.Thread(target=_drive_to_end, args=(client,), name="kombu-sns-sqs-last-polls", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            # Some Pythons begin no thread once the interpreter ends: what waits for the threads does it itself.
-            _drive_to_end(client, time.monotonic() + self.options.shutdown_timeout)
-            return
-        self._last_polls = [one for one in self._last_polls if one.is_alive()] + [thread]
+    def settle_before_close(self) -> None:
+        """See it carried out before a connection closes, but not for long where that was in vain a moment ago."""
+        if not self.settle(_left(self._patience.deadline())):
+            self._patience.was_in_vain()
+
+    def finish_polls(self, polls: LastPolls) -> None:
+        """See a closed connection's last polls to their end: what they bring is given back, not lost.
+
+        In a forked child they are the parent's, and the client has forgotten them.
+        """
+        self._last_polls = [one for one in self._last_polls if one.open] + [polls]
+        polls.start()
 
     def stop_receiving(self) -> None:
         """Poll no more: what is given back now must not be taken by a connection that was left open."""
@@ -241,20 +242,24 @@ class Services:
                 logger.exception("a connection could not be closed")
 
     def close(self) -> None:
-        """End with the process: wait for the last polls, settle, delete what was temporary."""
-        deadline = time.monotonic() + self.options.shutdown_timeout
-        for thread in self._last_polls:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self.dead_letters.stop(self.options.shutdown_timeout)
-        self.hopper.stop(self.options.shutdown_timeout)
-        self.settler.stop(self.options.shutdown_timeout)
-        self.janitor.close_process(self.options.shutdown_timeout)
-        self.housekeeper.stop()
+        """End with the process: delete what was temporary, wait for the last polls, settle.
+
+        One deadline for all, but the polls are waited for until they end, and what they brought has to go back then.
+        """
+        deadline = self._patience.deadline()
+        # Its own polls are no longer than the stop, so that each of them ends in time.
+        self.hopper.stop(_left(deadline) + MARGIN / 2)
+        self.dead_letters.stop(_left(deadline))
+        self.janitor.close_process()
+        for polls in self._last_polls:
+            if not polls.wait():
+                self._patience.was_in_vain()
+        deadline = self._patience.deadline()
+        self.settler.stop(_left(deadline))
+        self.housekeeper.stop(_left(deadline))
         while self._idle_clients:
             self._idle_clients.pop().close()
 
 
-def _drive_to_end(client: EventClient, deadline: float = math.inf) -> None:
-    while client.in_flight and time.monotonic() < deadline:
-        client.run_once(1.0)
-    client.close()
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -123,7 +123,7 @@ class Transport(base.Transport):
             channel.close()
         if self._receiver is not None:
             self._receiver.close()
-        services.settle(services.options.shutdown_timeout)
+        services.settle_before_close()
         services.provisioner.drop_postponed(self.declared)
         services.janitor.close_connection(self.declared)
         self.declared.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Final
@@ -67,9 +68,10 @@ class BlockingClient:
 
     def perform(self, operation: Operation) -> Reply:
         """Carry an operation out and give its reply."""
+        until = math.inf if operation.patience is None else time.monotonic() + operation.patience
         for attempt in range(1, self._retry.attempts):
             reply = self._attempt(operation)
-            if reply.failure is None or not reply.failure.kind.passing or self._closed:
+            if reply.failure is None or not reply.failure.kind.passing or self._closed or time.monotonic() >= until:
                 return reply
             self._sleep(self._retry.delay(attempt, self._chance))
         return self._attempt(operation)

@@ -5,13 +5,18 @@ Few calls, none of them on the way of a message, so botocore does all of it: par
 
 from __future__ import annotations
 
+import random
+import threading
+import time
+from contextlib import contextmanager
 from email.utils import mktime_tz, parsedate_tz
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kombu_sns_sqs.aws.reply import Reply
-from kombu_sns_sqs.errors import CredentialsRefused, Failure, exception_for
+from kombu_sns_sqs.aws.retrying import Backoff
+from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, exception_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +27,56 @@ if TYPE_CHECKING:
 
 __all__ = ("ControlPlane",)
 
+_AGAIN: Final = Backoff()
+#: What botocore calls a service that does not answer: to ask it again takes as long again.
+_SILENCE: Final = frozenset({"ConnectTimeoutError", "ReadTimeoutError"})
+
 
 class ControlPlane:
     """Calls of one process on queues, topics and subscriptions. Safe for threads."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._ends = threading.local()
 
     def session(self, identity: Identity) -> Session:
         """Give the session that signs for an identity."""
         return self._sessions.get(identity)
 
+    @contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Be quick with what this thread calls: nothing begins after ``deadline`` on the monotonic clock.
+
+        An attempt is given up after three seconds, and not repeated then; what fails sooner is.
+        """
+        self._ends.at = deadline
+        try:
+            yield
+        finally:
+            self._ends.at = None
+
     def call(self, identity: Identity, service: str, method: str, **arguments: Any) -> Reply:
         """Call a method of a boto3 client; the reply's value is its answer."""
+        deadline = getattr(self._ends, "at", None)
+        if deadline is None:
+            return self._call(identity, service, method, arguments)
+        for attempt in range(1, _AGAIN.attempts + 1):
+            if time.monotonic() >= deadline:
+                break
+            reply = self._call(identity, service, method, arguments, briefly=True)
+            failure = reply.failure
+            if failure is None or not failure.kind.passing or failure.code in _SILENCE or attempt == _AGAIN.attempts:
+                return reply
+            time.sleep(min(_AGAIN.delay(attempt, random.random), max(0.0, deadline - time.monotonic())))
+        # Not unreachable: it was not carried out, and says nothing of the service.
+        return Reply(failure=Failure(kind=Kind.THROTTLED, code="NoTimeLeft", message="no time left", action=method))
+
+    def _call(
+        self, identity: Identity, service: str, method: str, arguments: dict[str, Any], *, briefly: bool = False
+    ) -> Reply:
         session = self._sessions.get(identity)
         try:
-            answer = getattr(session.control(service), method)(**arguments)
+            answer = getattr(session.control(service, briefly=briefly), method)(**arguments)
         except (BotoCoreError, ClientError, CredentialsRefused, OSError, RuntimeError) as exc:
             return Reply(failure=session.failure_of(exc, method))
         return Reply(value=answer, date=_date(answer))

@@ -59,6 +59,7 @@ class Operation:
         repeatable: whether carrying the request out twice leaves what carrying it out once does. The engines repeat
             others as well, since delivery is at least once; who must not repeat asks an engine that does not retry.
         read_timeout: seconds the answer may take, where that is longer than the session's own; None: the session's.
+        patience: seconds after which it is not begun again, though it may have failed in passing; None: no limit.
     """
 
     service: str
@@ -69,3 +70,4 @@ class Operation:
     parse: Callable[[bytes], Any] = field(repr=False)
     repeatable: bool
     read_timeout: float | None = None
+    patience: float | None = None

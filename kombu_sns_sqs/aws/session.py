@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ("Session", "SignedRequest")
 
 _USER_AGENT: Final = "kombu-sns-sqs"
-#: What asks for the account id: it runs while a worker starts and only saves a look-up, so it may not take long.
-_BRIEF: Final = Config(connect_timeout=3, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+#: For what may not take long: what asks for the account id runs while a worker starts, and only saves a look-up.
+_BRIEF_SECONDS: Final = 3.0
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
@@ -48,7 +48,7 @@ class _Found:
     """What has been found out so far; thrown away as a whole when credentials are renewed, and in a forked child."""
 
     botocore: Any
-    clients: dict[str, Any] = field(default_factory=dict)
+    clients: dict[tuple[str, bool], Any] = field(default_factory=dict)
     signers: dict[str, Signer] = field(default_factory=dict)
 
 
@@ -87,6 +87,11 @@ class Session:
             retries={"mode": "standard", "max_attempts": 5},
             user_agent_extra=_USER_AGENT,
         ).merge(Config(**(client_config or {})))
+        self._brief = Config(
+            connect_timeout=min(connect_timeout, _BRIEF_SECONDS),
+            read_timeout=min(read_timeout, _BRIEF_SECONDS),
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
         self._account_id: str | None = None
         self._proxies: dict[str, str | None] = {}
         self.abandon()
@@ -126,22 +131,26 @@ class Session:
         url: str = self.control(service).meta.endpoint_url
         return url.rstrip("/") + "/"
 
-    def control(self, service: str) -> Any:
+    def control(self, service: str, *, briefly: bool = False) -> Any:
         """Give the boto3-style client of ``"sqs"``, ``"sns"``, ``"sts"`` or another service, made at first use.
+
+        ``briefly``: one that waits for three seconds and repeats nothing.
 
         Raises:
             CredentialsRefused: there are no credentials.
             OptionsError: no region is known.
         """
+        key = (service, briefly)
         found = self._found
-        if found is not None and service in found.clients:
-            return found.clients[service]
+        if found is not None and key in found.clients:
+            return found.clients[key]
         # Making a client is not safe for threads, using one is.
         with self._lock:
             found = self._state()
-            if service not in found.clients:
-                found.clients[service] = self._create(found.botocore, service, config=self._config)
-            return found.clients[service]
+            if key not in found.clients:
+                config = self._config.merge(self._brief) if briefly else self._config
+                found.clients[key] = self._create(found.botocore, service, config=config)
+            return found.clients[key]
 
     def sign(self, operation: Operation) -> SignedRequest:
         """Sign an operation with Signature Version 4.
@@ -247,6 +256,4 @@ class Session:
         return getattr(self._credentials().get_frozen_credentials(), "account_id", None)
 
     def _ask_account(self) -> str:
-        with self._lock:
-            sts = self._create(self._state().botocore, "sts", config=self._config.merge(_BRIEF))
-        return str(sts.get_caller_identity()["Account"])
+        return str(self.control("sts", briefly=True).get_caller_identity()["Account"])

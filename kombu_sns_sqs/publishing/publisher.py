@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 from uuid import uuid4
 
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
@@ -26,6 +27,9 @@ from kombu_sns_sqs.topology.filters import routing_attributes
 from kombu_sns_sqs.wire import envelope
 
 logger = logging.getLogger(__name__)
+
+#: ``delivery_mode`` of what need not outlive the broker, such as the events of Celery.
+_TRANSIENT: Final = 1
 
 
 class Publisher:
@@ -62,17 +66,21 @@ class Publisher:
     def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> None:
         """Publish a message as ``Channel.prepare_message`` made it.
 
+        A transient one is not tried again once a first attempt has gone unanswered for as long as ``read_timeout``:
+        Celery sends such on the event loop, and before it stops.
+
         Raises:
             MessageError: AWS would refuse it.
             NotFound: the exchange does not exist.
             Error: it could not be sent; whether AWS has it is unknown after :class:`Unreachable`.
         """
         outgoing = self.wrap(message, exchange, routing_key)
+        transient = message["properties"].get("delivery_mode") == _TRANSIENT
         for _ in range(2):
             parcel = self.address(outgoing, exchange, routing_key)
             if parcel is None:
                 return
-            failure = self._call(parcel).failure
+            failure = self._call(parcel, self._options.read_timeout if transient else None).failure
             if failure is None:
                 return
             if failure.kind is not Kind.MISSING:
@@ -140,7 +148,10 @@ class Publisher:
         name = reply_queue_name(exchange, routing_key) if exchange else routing_key
         logger.log(level, "a message was dropped: there is no queue %r", name)
 
-    def _call(self, parcel: Parcel) -> Reply:
+    def _call(self, parcel: Parcel, patience: float | None) -> Reply:
         answers: list[Reply] = []
-        self._client.call(parcel.operation()).then(answers.append)
+        operation = parcel.operation()
+        if patience is not None:
+            operation = replace(operation, patience=patience)
+        self._client.call(operation).then(answers.append)
         return answers[0]

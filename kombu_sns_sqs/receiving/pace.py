@@ -22,6 +22,7 @@ class Pace:
         "failures",
         "in_flight",
         "not_before",
+        "open_until",
         "probed",
         "probing",
         "retry_at",
@@ -34,6 +35,8 @@ class Pace:
         #: Polls that are not answered yet, and how many there should be.
         self.in_flight = 0
         self.want = 1
+        #: By when the last of them has to be answered.
+        self.open_until = 0.0
         #: For how long a long poll is open where nobody says.
         self.wait = FIRST_WAIT
         #: For how many messages the next poll asks; 0: nothing speaks for more than a share of the window.

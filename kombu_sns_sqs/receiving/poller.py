@@ -110,6 +110,11 @@ class Poller:
         """Polls that are not answered yet."""
         return sum(level.in_flight for level in self._levels)
 
+    @property
+    def open_until(self) -> float:
+        """By when they have to be answered, on the monotonic clock."""
+        return max(level.open_until for level in self._levels)
+
     def poll(self, now: float, wait: int | None) -> None:
         """Start the polls that queue and window are good for, upper levels first.
 
@@ -139,6 +144,7 @@ class Poller:
         level.probing = level.probing or probe
         self._reserve(grant.reserved)
         wait_seconds = 0 if probe else self._wait(level, min(wait, self._max_wait))
+        level.open_until = max(level.open_until, arrivals.monotonic() + wait_seconds)
         poll = Poll(asked_at=lease_clock(), wait_seconds=wait_seconds, lease_seconds=self._lease_seconds)
         operation = operations.receive_message(
             identity=self.queue.identity,

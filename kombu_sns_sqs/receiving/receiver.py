@@ -1,8 +1,7 @@
 """One connection's way in: all its queues polled in parallel, their messages handed over fairly.
 
 Two things can drive it: kombu's event loop, or the caller of ``drain_events``; both use the same client, so the one
-may follow the other at any time. All of it runs in the driving thread; only :meth:`Receiver.wake` may be called from
-others.
+may follow the other at any time. All of it runs in the driving thread; only ``wake()`` may be called from others.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
 from kombu_sns_sqs.receiving.lanes import Consumer, Lane
+from kombu_sns_sqs.receiving.last_polls import LastPolls
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
 from kombu_sns_sqs.receiving.refreshing import Refresher
@@ -98,18 +98,16 @@ class Receiver:
 
         Those of a reply queue stay, for the next consumer: nobody else is waiting for what they bring.
         """
-        if self._hub is not None or any(lane.consumers for lane in self._lanes.values()):
-            return
-        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
-        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
-            self._lanes.clear()
-            self._leaving.clear()
+        if self._hub is None and not any(lane.consumers for lane in self._lanes.values()):
             self._finish_polls()
 
     def _finish_polls(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            self._services.finish_polls(client)
+        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
+        if self._client is not None and any(poller.in_flight and poller.queue.lasting for poller in pollers):
+            self._services.finish_polls(LastPolls(self._client, pollers))
+            self._client = None
+            self._lanes.clear()
+            self._leaving.clear()
 
     def _poller(self, queue: Queue, consumer: Consumer) -> Poller:
         # The prefetch count does not apply to consumers that need no ack.
@@ -274,14 +272,12 @@ class Receiver:
     def close(self) -> None:
         """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
         self.detach()
-        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
-        for poller in pollers:
+        for poller in [*(lane.poller for lane in self._lanes.values()), *self._leaving]:
             poller.stop()
+        self._finish_polls()
         self._lanes.clear()
         self._leaving.clear()
-        if any(poller.in_flight and poller.queue.lasting for poller in pollers):
-            self._finish_polls()
-        elif self._client is not None:
+        if self._client is not None:
             self._client.close()
             self._client = None
 
@@ -295,6 +291,6 @@ class Receiver:
         """Forget everything without touching it: in a forked child it is the parent's."""
         self._hub = None
         self._lanes.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            client.abandon()
+        if self._client is not None:
+            self._client.abandon()
+            self._client = None

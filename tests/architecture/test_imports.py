@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("services",),
     ("receiving.hopper",),
-    ("receiving.lanes", "publishing.batch", "settling.handover", "settling.rejections"),
+    ("receiving.lanes", "receiving.last_polls", "publishing.batch", "settling.handover", "settling.rejections"),
     (
         "receiving.companion_watch",
         "receiving.forwarding",

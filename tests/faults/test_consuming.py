@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Exchange, Queue
 
+import kombu_sns_sqs
+from kombu_sns_sqs import errors
 from tests.faults.conftest import PATIENCE, drain_until, run_hub
 from tests.faults.weather import CutAfter, CutBefore, DeliveredTwice, HalfFails, Hangs, Refused, ServerError, Throttled
 
@@ -237,6 +239,53 @@ def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, rela
     began = time.monotonic()
     connection.release()
     assert time.monotonic() - began < 10
+
+
+def test_a_service_that_does_not_answer_is_asked_once_at_the_end(
+    connect: Connect, relay: Relay, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By default an attempt takes up to ten seconds; the rest is left, and named in the log."""
+    first, second = connect(shutdown_timeout=2), connect(shutdown_timeout=2)
+    for number, connection in enumerate((first, second)):
+        Queue(f"own{number}", Exchange("e", type="fanout"), exclusive=True)(connection).declare()
+    second.Producer().publish(0, exchange="e", delivery_mode="transient")
+    for action in ("Publish", "Unsubscribe", "DeleteQueue", "ListQueueTags", "GetQueueUrl"):
+        relay.fault(action, Hangs())
+    relay.calls.clear()
+    with pytest.raises(errors.Unreachable):
+        second.Producer().publish(0, exchange="e", delivery_mode="transient")
+    assert relay.calls == {"Publish": 1}, "an event is worth one attempt, if that takes its time"
+    first.release()
+    second.release()
+    kombu_sns_sqs.shutdown()
+    assert relay.calls == {"Publish": 1, "Unsubscribe": 1}
+    lines = [record.getMessage() for record in caplog.records if f"/{prefix}" in record.getMessage()]
+    assert [line.partition(" ")[0] for line in lines] == ["1", "1", "2"]
+    assert "own0" in lines[0]
+    assert "own1" in lines[1]
+    assert all(name in lines[2] for name in ("own0", "own1"))
+
+
+def test_deletions_that_fail_in_passing_are_repeated_at_the_end(connect: Connect, relay: Relay) -> None:
+    """A thousand workers that stop together are throttled."""
+    connection = connect()
+    Queue("own", Exchange("e", type="fanout"), exclusive=True)(connection).declare()
+    relay.fault("Unsubscribe", Throttled(), times=2)
+    relay.fault("DeleteQueue", CutBefore(), times=2)
+    connection.release()
+    assert relay.answered["Unsubscribe"] == relay.answered["DeleteQueue"] == 1
+
+
+def test_a_process_ends_after_its_polls(connect: Connect, relay: Relay) -> None:
+    """Though they are longer than a stop takes otherwise: SQS does not notice that a client has gone."""
+    connection = connect(wait_time_seconds=3, shutdown_timeout=0.2)
+    queue = Queue("q")(connection)
+    queue.declare()
+    connection.Consumer([queue]).consume()
+    run_hub(connection, lambda: relay.calls["ReceiveMessage"])
+    connection.release()
+    kombu_sns_sqs.shutdown()
+    assert relay.answered["ReceiveMessage"] == relay.calls["ReceiveMessage"]
 
 
 #: Ends with 3, and with a poll open, where its child, which has ended before in the same way, has given back nothing.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.lifecycle import Housekeeper, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +93,22 @@ def test_one_that_never_ran_stops_at_once() -> None:
     housekeeper = Housekeeper()
     assert threading.active_count() == before
     housekeeper.stop()
+
+
+def test_patience_is_worn_by_a_wait_in_vain_and_recovers() -> None:
+    """Of several connections that close one after the other the first one alone waits for a service that is away."""
+    now = 1000.0
+    patience = Patience(10, worn=1, clock=lambda: now)
+    assert patience.deadline() == 1010
+    patience.was_in_vain()
+    now += 30
+    assert patience.deadline() == 1031
+    now += 31
+    assert patience.deadline() == 1071
+
+
+def test_worn_patience_is_not_longer_than_patience() -> None:
+    """Who asks for no wait at all has none."""
+    patience = Patience(0, worn=1, clock=lambda: 1000.0)
+    patience.was_in_vain()
+    assert patience.deadline() == 1000
