@@ -19,6 +19,7 @@ from kombu_sns_sqs.aws.credentials import open_session
 from kombu_sns_sqs.aws.forks import tell_after_fork
 from kombu_sns_sqs.aws.signing import Signer
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
+from kombu_sns_sqs.identity import check_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +112,7 @@ class Session:
         """The region of the identity, the environment or the profile.
 
         Raises:
-            OptionsError: none is known.
+            OptionsError: none is known, or it cannot be one.
         """
         with self._lock:
             configured = self._state().botocore.get_config_variable("region")
@@ -119,7 +120,7 @@ class Session:
         region = self.identity.region or configured or environ.get("AWS_REGION")
         if not region:
             raise OptionsError(failures.NO_REGION)
-        return str(region)
+        return check_region(str(region))
 
     def endpoint(self, service: str) -> str:
         """The URL requests to ``"sqs"`` or ``"sns"`` are posted to, as botocore's rules have it."""
