@@ -259,7 +259,12 @@ _EXCEPTIONS: Final[dict[Kind, type[Error]]] = {
     Kind.REFUSED: ChannelFailed,
 }
 
+_HINTS: Final[dict[Kind, str]] = {
+    Kind.DENIED: "see docs/permissions.md for the policies that producers, workers and deployers need",
+}
+
 
 def exception_for(failure: Failure) -> Error:
-    """Translate a failure into the exception the door raises."""
-    return _EXCEPTIONS[failure.kind](str(failure))
+    """Translate a failure into the exception the door raises: AWS's words, and where they are not enough, ours."""
+    hint = _HINTS.get(failure.kind)
+    return _EXCEPTIONS[failure.kind](f"{failure}; {hint}" if hint else str(failure))

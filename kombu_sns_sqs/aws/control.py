@@ -6,9 +6,10 @@ Few calls, none of them on the way of a message, so botocore does all of it: par
 from __future__ import annotations
 
 from email.utils import mktime_tz, parsedate_tz
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, exception_for
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.identity import Identity
 
 __all__ = ("ControlPlane",)
+
+#: What botocore raises when a call fails; the last two where the answer is a page of a server that is not AWS's.
+_FAILURES: Final = (
+    BotoCoreError,
+    ClientError,
+    CredentialsRefused,
+    OSError,
+    RuntimeError,
+    ResponseParserError,
+    UnicodeDecodeError,
+)
 
 
 class ControlPlane:
@@ -38,7 +50,7 @@ class ControlPlane:
         session = self._sessions.get(identity)
         try:
             answer = getattr(session.control(service), method)(**arguments)
-        except (BotoCoreError, ClientError, CredentialsRefused, OSError, RuntimeError) as exc:
+        except _FAILURES as exc:
             return Reply(failure=session.failure_of(exc, method))
         return Reply(value=answer, date=_date(answer))
 

@@ -14,7 +14,7 @@ from kombu import Connection, Exchange, Queue
 import kombu_sns_sqs
 from kombu_sns_sqs import errors
 from tests.faults.conftest import drain_until
-from tests.faults.weather import Refused
+from tests.faults.weather import Refused, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,6 +276,7 @@ def test_a_missing_permission_is_named(connect: Connect, relay: Relay) -> None:
     with pytest.raises(errors.AccessDenied, match="sqs:createqueue") as caught:
         Queue("q")(connect()).declare()
     assert caught.value.reply_code == 403
+    assert "see docs/permissions.md" in str(caught.value)
 
 
 def test_unknown_credentials_are_refused_when_connecting(connect: Connect, relay: Relay) -> None:
@@ -290,7 +291,25 @@ def test_unknown_credentials_are_refused_when_connecting(connect: Connect, relay
 def test_an_endpoint_that_does_not_answer_is_said_when_connecting() -> None:
     """As an error of the connection, which kombu and Celery try again."""
     connection = Connection("sns-sqs://test:test@127.0.0.1:9?region=us-east-1&connect_timeout=1")
-    with pytest.raises(errors.Unreachable):
+    with pytest.raises(errors.Unreachable, match="check host and port of the broker URL"):
+        connection.connect()
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_an_endpoint_that_is_not_sqs_is_said_when_connecting(connect: Connect, relay: Relay, status: int) -> None:
+    """Whatever status it answers with; of its page the words, not the markup."""
+    relay.fault("GetQueueUrl", ServerError(status))
+    connection = connect(client_config={"retries": {"total_max_attempts": 1}})
+    with pytest.raises(errors.Unreachable, match="check host and port of the broker URL") as caught:
+        connection.connect()
+    assert "<" not in str(caught.value)
+
+
+def test_an_error_of_sqs_itself_is_told_in_its_own_words(connect: Connect, relay: Relay) -> None:
+    """The endpoint is the right one then."""
+    relay.fault("GetQueueUrl", Refused("InternalFailure", 500, "a hiccup"))
+    connection = connect(client_config={"retries": {"total_max_attempts": 1}})
+    with pytest.raises(errors.Unreachable, match=r"a hiccup$"):
         connection.connect()
 
 
