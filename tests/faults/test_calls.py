@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import amqp
 import boto3
 import pytest
 from kombu import Connection, Exchange, Queue
@@ -317,6 +318,28 @@ def test_an_exchange_of_an_unknown_type_is_refused(connect: Connect) -> None:
     """There is no headers exchange on SNS."""
     with pytest.raises(errors.ChannelFailed, match="'headers' is not supported"):
         Exchange("e", type="headers")(connect()).declare()
+
+
+def test_an_exchange_cannot_be_bound_to_an_exchange_and_the_error_says_so(connect: Connect, relay: Relay) -> None:
+    """Of the kind that AMQP has for it, and nothing is tried again."""
+    source, exchange = Exchange("source"), Exchange("e")(connect())
+    for verb in (exchange.bind_to, exchange.unbind_from):
+        with pytest.raises(amqp.AMQPNotImplementedError, match="'e' cannot be bound to exchange 'source'") as caught:
+            verb(source, routing_key="k")
+        assert isinstance(caught.value, errors.NotSupported)
+    assert relay.calls["CreateTopic"] == 0
+
+
+def test_a_message_that_amqp_would_refuse_is_refused_when_it_is_published(connect: Connect, relay: Relay) -> None:
+    """One by one, and in a batch."""
+    connection = connect()
+    Queue("q")(connection).declare()
+    producer = connection.Producer()
+    with pytest.raises(errors.InvalidProperty, match="invalid priority 'abc'"):
+        producer.publish("x", routing_key="q", priority="abc")
+    with producer.batch(), pytest.raises(errors.InvalidProperty, match="invalid expiration '-1000'"):
+        producer.publish("x", routing_key="q", expiration=-1)
+    assert relay.calls["SendMessage"] + relay.calls["SendMessageBatch"] == 0
 
 
 def test_a_list_of_urls_with_options_is_refused_and_says_where_they_belong() -> None:

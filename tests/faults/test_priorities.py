@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Queue
 
+import kombu_sns_sqs
+from kombu_sns_sqs import errors
 from tests.faults.conftest import drain_until, run_hub
 from tests.faults.relay import Answer
 
@@ -98,3 +100,32 @@ def test_with_all_levels_backlogged_the_upper_go_first(connect: Connect, service
     with connection.Consumer([queue], on_message=on_message, prefetch_count=window):
         drain_until(connection, lambda: len(received) == 40)
     assert received == [3] * 10 + [2] * 10 + [1] * 10 + [0] * 10
+
+
+def test_a_queue_declared_with_other_priorities_says_so(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever of the two is the higher; refused on demand, by each process that looks for the first time."""
+    urgent(connect())
+    for highest in (2, 9):
+        kombu_sns_sqs.shutdown()
+        caplog.clear()
+        urgent(connect(), max_priority=highest)
+        assert f"it has 4 level(s) of priority, declared are {highest + 1}" in caplog.text
+        with pytest.raises(errors.NotEquivalent, match="declared are"):
+            urgent(connect(topology="validate"), max_priority=highest)
+    kombu_sns_sqs.shutdown()
+    caplog.clear()
+    urgent(connect(topology="validate"))
+    urgent(connect())
+    assert "differs" not in caplog.text
+
+
+def test_a_queue_declared_with_fewer_priorities_is_consumed_from_whole(connect: Connect) -> None:
+    """What others have published to its upper levels is not left lying."""
+    connection = connect()
+    urgent(connection)
+    connection.Producer().publish("urgent", routing_key="urgent", priority=3)
+    kombu_sns_sqs.shutdown()
+    connection, received = connect(), []
+    queue = urgent(connection, max_priority=1)
+    with connection.Consumer([queue], on_message=lambda message: (received.append(message.payload), message.ack())):
+        drain_until(connection, lambda: received == ["urgent"])
