@@ -34,7 +34,7 @@ def differences(
     if declaration.levels > 1:
         levels = len(queue.urls) if known else tags().levels
         if levels != declaration.levels:
-            yield f"it has {levels} level(s) of priority, declared are {declaration.levels}"
+            yield f"it has {levels} level(s) of priority and keeps them, declared are {declaration.levels}"
     if declaration.dead_letters not in (NO_DEAD_LETTERS, queue.dead_letters):
         difference = dead_letter_difference(declaration.dead_letters, tags())
         if difference is not None:

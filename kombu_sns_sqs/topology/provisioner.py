@@ -141,13 +141,13 @@ class Provisioner:
         for how in differences(declaration, queue, attributes, tags, known=known):
             self._differs(queue.name, how)
         self._access.policy_is(queue, attributes.get("Policy"))
-        # Levels that others use are kept even so: what lies in them is not to be left lying.
+        # It keeps the levels it has: what lies in one that not everybody knows of would be left lying.
         levels = len(queue.urls) if known or declaration.levels == 1 else tags().levels
-        together = replace(declaration, max_priority=max(levels, declaration.levels) - 1)
+        as_it_is = replace(declaration, max_priority=levels - 1)
         adopted = replace(
             queue,
             arn=attributes.get("QueueArn", queue.arn),
-            urls=queue.urls + self._maker.upper_levels(together, len(queue.urls)),
+            urls=queue.urls + self._maker.upper_levels(as_it_is, len(queue.urls)),
             ttl_ms=declaration.ttl_ms,
             lifetime=declaration.lifetime,
         )

@@ -44,11 +44,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "receiving.tick",
         "receiving.window",
         "settling.settlers",
+        "topology.differences",
         "topology.provisioner",
     ),
     ("settling.settler",),
     ("settling.settlements",),
-    ("topology.binder", "topology.companions", "topology.differences"),
+    ("topology.binder", "topology.companions"),
     ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
     (
         "topology.directory",

@@ -12,6 +12,7 @@ from kombu import Connection, Queue
 
 import kombu_sns_sqs
 from kombu_sns_sqs import errors
+from tests.conformance.waiting import eventually
 from tests.faults.conftest import drain_until, run_hub
 from tests.faults.relay import Answer
 
@@ -109,7 +110,7 @@ def test_a_queue_declared_with_other_priorities_says_so(connect: Connect, caplog
         kombu_sns_sqs.shutdown()
         caplog.clear()
         urgent(connect(), max_priority=highest)
-        assert f"it has 4 level(s) of priority, declared are {highest + 1}" in caplog.text
+        assert f"it has 4 level(s) of priority and keeps them, declared are {highest + 1}" in caplog.text
         with pytest.raises(errors.NotEquivalent, match="declared are"):
             urgent(connect(topology="validate"), max_priority=highest)
     kombu_sns_sqs.shutdown()
@@ -119,13 +120,18 @@ def test_a_queue_declared_with_other_priorities_says_so(connect: Connect, caplog
     assert "differs" not in caplog.text
 
 
-def test_a_queue_declared_with_fewer_priorities_is_consumed_from_whole(connect: Connect) -> None:
-    """What others have published to its upper levels is not left lying."""
-    connection = connect()
-    urgent(connection)
-    connection.Producer().publish("urgent", routing_key="urgent", priority=3)
-    kombu_sns_sqs.shutdown()
-    connection, received = connect(), []
-    queue = urgent(connection, max_priority=1)
-    with connection.Consumer([queue], on_message=lambda message: (received.append(message.payload), message.ack())):
-        drain_until(connection, lambda: received == ["urgent"])
+@pytest.mark.parametrize(("one", "other"), [(3, 1), (1, 3)])
+def test_what_is_published_by_one_declaration_is_consumed_by_another(connect: Connect, one: int, other: int) -> None:
+    """The queue keeps the levels it was made with, so none has messages that not everybody knows of."""
+    urgent(connect(), max_priority=one)
+    for publisher, consumer in ((one, other), (other, one)):
+        kombu_sns_sqs.shutdown()
+        connection = connect()
+        urgent(connection, max_priority=publisher)
+        connection.Producer().publish(publisher, routing_key="urgent", priority=3)
+        kombu_sns_sqs.shutdown()
+        connection = connect()
+        queue = urgent(connection, max_priority=consumer)
+        message = eventually(queue.get)
+        message.ack()
+        assert message.payload == publisher
