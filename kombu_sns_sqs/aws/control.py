@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from kombu_sns_sqs.aws.reply import Reply
-from kombu_sns_sqs.aws.secrecy import secretly
+from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, exception_for
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ControlPlane:
         """Call a method of a boto3 client; the reply's value is its answer."""
         session = self._sessions.get(identity)
         try:
-            with secretly():
+            with Secretly():
                 answer = getattr(session.control(service), method)(**arguments)
         except _FAILURES as exc:
             return Reply(failure=session.failure_of(exc, method))

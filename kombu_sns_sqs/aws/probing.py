@@ -37,5 +37,5 @@ def probe(control: ControlPlane, identity: Identity) -> Failure | None:
         # A web server that refuses: whatever it is, SQS it is not.
         failure = replace(failure, kind=Kind.UNREACHABLE)
     if in_no_protocol and failure.kind is Kind.UNREACHABLE:
-        return replace(failure, message=f"{failure.message} - {_WHERE_TO_LOOK}")
+        return replace(failure, message=" - ".join(filter(None, (failure.message, _WHERE_TO_LOOK))))
     return failure if failure.kind.passing or failure.kind is Kind.CREDENTIALS else None

@@ -17,7 +17,7 @@ from botocore.utils import get_environ_proxies
 from kombu_sns_sqs.aws import failures
 from kombu_sns_sqs.aws.credentials import open_session
 from kombu_sns_sqs.aws.forks import tell_after_fork
-from kombu_sns_sqs.aws.secrecy import secretly
+from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.aws.signing import Signer
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
 from kombu_sns_sqs.identity import check_region
@@ -155,7 +155,7 @@ class Session:
             OptionsError: no region is known.
             botocore.exceptions.BotoCoreError: they could not be renewed; :meth:`failure_of` reads it.
         """
-        with secretly():
+        with Secretly():
             keys = self._credentials().get_frozen_credentials()
             found = self._found
             signer = found.signers.get(operation.service) if found is not None else None
@@ -176,7 +176,7 @@ class Session:
         """The account of the credentials: as they say, or as STS says within three seconds."""
         if self._account_id is None:
             try:
-                with secretly():
+                with Secretly():
                     self._account_id = self._known_account() or self._ask_account()
             except (BotoCoreError, ClientError, CredentialsRefused, OptionsError, RuntimeError) as exc:
                 return failures.failure_of(exc, "GetCallerIdentity")
@@ -232,7 +232,7 @@ class Session:
             return self._state().botocore.get_credentials()
 
     def _create(self, session: Any, service: str, **arguments: Any) -> Any:
-        with secretly():  # botocore looks for credentials now, which may mean to assume a role
+        with Secretly():  # botocore looks for credentials now, which may mean to assume a role
             return session.create_client(
                 service,
                 region_name=self.region,

@@ -12,7 +12,7 @@ import pytest
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.control import ControlPlane
-from kombu_sns_sqs.aws.secrecy import secretly
+from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.aws.sessions import Sessions
 from tests.faults.relay import Answer, Relay
 
@@ -75,7 +75,7 @@ def test_who_debugs_something_else_with_botocore_is_not_disturbed(
         ControlPlane(Sessions()).call(spoken_for, "sqs", "get_queue_url", QueueName="q")
         assert "Signature" not in caplog.text
         other.get_queue_url(QueueName="q")
-        with pytest.raises(LookupError), secretly():
+        with pytest.raises(LookupError), Secretly():
             raise LookupError
         other.get_queue_url(QueueName="q")
     assert caplog.text.count("Credential=AKIAOTHER") == 2
