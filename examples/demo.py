@@ -205,6 +205,7 @@ def start_programs(programs: list[Program], environment: dict[str, str], folder:
 def tour(stack: ExitStack, folder: Path) -> None:
     """Run all steps."""
     service = stack.enter_context(LocalService.start())
+    stack.callback(kombu_sns_sqs.shutdown)  # this process's own queues go while there still is a service
     console.print(f"[bold]kombu-sns-sqs {kombu_sns_sqs.__version__}[/] on a local SNS and SQS ({service.emulator})")
     point_at(service)
     environment = dict(os.environ)

@@ -9,10 +9,11 @@ from uuid import uuid4
 
 from amqp import RecoverableConnectionError
 from amqp.protocol import queue_declare_ok_t
-from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
+from kombu.transport.base import to_rabbitmq_queue_arguments
 
 from kombu_sns_sqs import message
 from kombu_sns_sqs.errors import QueueInUse
+from kombu_sns_sqs.exchange_bindings import WithoutExchangeBindings
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.qos import QoS
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.transport import Transport
 
 
-class Channel(StdChannel):
+class Channel(WithoutExchangeBindings):
     """A channel of AMQP 0-9-1. https://www.rabbitmq.com/amqp-0-9-1-reference.
 
     All verbs but acks and rejects belong to the thread that uses the connection; those may come from any thread.

@@ -6,6 +6,7 @@
     ├── OptionsError                    (ValueError)  the URL or an option is wrong: known before any call
     ├── AddressingError                 (ValueError)  a name that no queue or topic can bear
     ├── MessageError                    (ValueError)  a message AWS would refuse
+    │   ├── InvalidProperty         406  (amqp.PreconditionFailed)
     │   ├── MessageTooLarge
     │   └── TooManyAttributes
     ├── ConnectionFailed                (amqp.RecoverableConnectionError)  try again
@@ -13,6 +14,7 @@
     │   ├── Throttled                   the service said "slower"
     │   └── CredentialsExpired          the token ran out and could not be renewed
     ├── CredentialsRefused              (amqp.IrrecoverableConnectionError)  no, unknown or wrong credentials
+    ├── NotSupported                540  (amqp.AMQPNotImplementedError)  something of AMQP that is not there
     └── ChannelFailed                   (amqp.ChannelError)  this request was refused
         ├── NotFound                    404  (amqp.NotFound)
         ├── AccessDenied                403  (amqp.AccessRefused)
@@ -41,11 +43,13 @@ __all__ = (
     "CredentialsRefused",
     "Error",
     "Failure",
+    "InvalidProperty",
     "Kind",
     "MessageError",
     "MessageTooLarge",
     "NotEquivalent",
     "NotFound",
+    "NotSupported",
     "OptionsError",
     "QueueInUse",
     "Throttled",
@@ -70,6 +74,10 @@ class AddressingError(Error, ValueError):
 
 class MessageError(Error, ValueError):
     """A message that AWS would refuse, found before it is sent."""
+
+
+class InvalidProperty(amqp.PreconditionFailed, MessageError):
+    """A property of the message has a value that AMQP refuses, too (406)."""
 
 
 class MessageTooLarge(MessageError):
@@ -98,6 +106,10 @@ class CredentialsExpired(ConnectionFailed):
 
 class CredentialsRefused(Error, amqp.IrrecoverableConnectionError):
     """No credentials were found, or AWS does not know them."""
+
+
+class NotSupported(Error, amqp.AMQPNotImplementedError):
+    """Something of AMQP that this transport does not have (540)."""
 
 
 class ChannelFailed(Error, amqp.ChannelError):
@@ -259,7 +271,12 @@ _EXCEPTIONS: Final[dict[Kind, type[Error]]] = {
     Kind.REFUSED: ChannelFailed,
 }
 
+_HINTS: Final[dict[Kind, str]] = {
+    Kind.DENIED: "see docs/permissions.md for the policies that producers, workers and deployers need",
+}
+
 
 def exception_for(failure: Failure) -> Error:
-    """Translate a failure into the exception the door raises."""
-    return _EXCEPTIONS[failure.kind](str(failure))
+    """Translate a failure into the exception the door raises: AWS's words, and where they are not enough, ours."""
+    hint = _HINTS.get(failure.kind)
+    return _EXCEPTIONS[failure.kind](f"{failure}; {hint}" if hint else str(failure))

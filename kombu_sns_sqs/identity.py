@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from kombu_sns_sqs.errors import OptionsError
 
@@ -10,6 +12,24 @@ from kombu_sns_sqs.errors import OptionsError
 #: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 MIN_ROLE_SECONDS = 900
 MAX_ROLE_SECONDS = 43_200
+
+#: A label of a host name, which a region becomes; what botocore asks of one, too. Not every service's regions look
+#: like Amazon's.
+_REGION: Final = re.compile(r"(?!-)(?![0-9]+$)[A-Za-z0-9-]{1,63}(?<!-)")
+
+
+def check_region(region: str) -> str:
+    """Give a region back if it can be one, whether or not there is such a region.
+
+    Raises:
+        OptionsError: it cannot.
+    """
+    if not isinstance(region, str) or not _REGION.fullmatch(region):
+        raise OptionsError(
+            f"the AWS region is {region!r}: give its code, such as 'eu-central-1', in the option region,"
+            " AWS_DEFAULT_REGION or the profile"
+        )
+    return region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +49,7 @@ class Identity:
         role_seconds: how long one assumed session lasts, 900 to 43,200 seconds.
 
     Raises:
-        OptionsError: half a key pair, or a duration out of range.
+        OptionsError: half a key pair, a region that cannot be one, or a duration out of range.
     """
 
     region: str | None = None
@@ -44,6 +64,8 @@ class Identity:
 
     def __post_init__(self) -> None:
         """Refuse what can never sign."""
+        if self.region:
+            check_region(self.region)
         if bool(self.access_key_id) != bool(self.secret_access_key):
             given, missing = (
                 ("access key id", "secret access key") if self.access_key_id else ("secret access key", "access key id")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.message import Message as KombuMessage
 
 from kombu_sns_sqs.wire import attributes as attrs
+from kombu_sns_sqs.wire.properties import MAX_PRIORITY
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.channel import Channel
@@ -36,9 +37,10 @@ class Message(KombuMessage):
         }
         if consumer_tag is not None:
             info["consumer_tag"] = consumer_tag
-        if "priority" in content.properties:
-            info["priority"] = content.properties["priority"]
         properties = dict(content.properties)
+        if "priority" in properties:
+            # A number, whatever a stranger wrote: a task that is retried is published with it again.
+            info["priority"] = properties["priority"] = min(content.priority, MAX_PRIORITY)
         user_attributes = attrs.from_aws(delivery.attributes)
         if user_attributes:
             properties["message_attributes"] = user_attributes

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kombu_sns_sqs import quotas
+from kombu_sns_sqs.addressing import check_prefix
 from kombu_sns_sqs.backoff import BackoffPolicy, Retries
-from kombu_sns_sqs.errors import OptionsError
+from kombu_sns_sqs.errors import AddressingError, OptionsError
 from kombu_sns_sqs.identity import Identity
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Options:
 
     Args:
         identity: who signs and where requests go; its fields are options of their own (``region``, ``profile``, …).
-        queue_name_prefix: put before every queue and topic name; the path of the URL says the same.
+        queue_name_prefix: put before every queue and topic name, at most 40 of A-Z a-z 0-9 _ -; the path of the URL
+            says the same.
         topology: ``create`` makes what is missing and warns where something differs; ``validate`` makes nothing and
             raises where something is missing or differs; ``assume`` makes no call but send, receive, delete,
             change visibility and publish, and GetQueueUrl for a queue that is not predefined; no binding is made.
@@ -158,6 +160,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range, naming the option."""
+        _prefix(self.queue_name_prefix)
         _within("wait_time_seconds", self.wait_time_seconds, 0, quotas.MAX_WAIT_SECONDS)
         _within("get_wait_seconds", self.get_wait_seconds, 0, quotas.MAX_WAIT_SECONDS)
         _within("visibility_timeout", self.visibility_timeout, 2, quotas.MAX_VISIBILITY_SECONDS)
@@ -189,6 +192,13 @@ class Options:
     def predefined_exchange(self, name: str) -> PredefinedExchange | None:
         """Find the predefined exchange of that AMQP name."""
         return next((exchange for exchange in self.predefined_exchanges if exchange.name == name), None)
+
+
+def _prefix(prefix: str) -> None:
+    try:
+        check_prefix(prefix)
+    except AddressingError as exc:
+        raise OptionsError(f"queue_name_prefix, or the path of the broker URL: {exc}") from None
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -17,9 +17,10 @@ from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.aws.engines import event_client
+from kombu_sns_sqs.aws.probing import probe
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.aws.sessions import Sessions
-from kombu_sns_sqs.errors import Kind, exception_for
+from kombu_sns_sqs.errors import exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper, Patience
 from kombu_sns_sqs.options import Options
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A queue nobody has: asking for it tells whether the endpoint answers and knows the credentials.
-_PROBE: Final = "kombu-sns-sqs-probe"
 #: Seconds in which acks and give-backs should be carried out after those before them were not.
 _BRIEFLY: Final = 1.0
 
@@ -204,10 +203,9 @@ class Services:
         if self.options.topology == "assume":
             self.control.session(self.options.identity).control("sqs")
         else:
-            reply = self.control.call(self.options.identity, "sqs", "get_queue_url", QueueName=_PROBE)
-            # Whatever AWS says of that queue, it has said it to somebody it knows.
-            if reply.failure is not None and (reply.failure.kind.passing or reply.failure.kind is Kind.CREDENTIALS):
-                raise exception_for(reply.failure)
+            failure = probe(self.control, self.options.identity)
+            if failure is not None:
+                raise exception_for(failure)
         self._verified = True
 
     def doubt(self) -> None:

@@ -13,9 +13,11 @@ from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
+from kombu_sns_sqs.aws.secrecy import secretly
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, exception_for
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ __all__ = ("ControlPlane",)
 _AGAIN: Final = Backoff()
 #: What botocore calls a service that does not answer: to ask it again takes as long again.
 _SILENCE: Final = frozenset({"ConnectTimeoutError", "ReadTimeoutError"})
+#: What botocore raises when a call fails; the last two where the answer is a page of a server that is not AWS's.
+_FAILURES: Final = (
+    BotoCoreError,
+    ClientError,
+    CredentialsRefused,
+    OSError,
+    RuntimeError,
+    ResponseParserError,
+    UnicodeDecodeError,
+)
 
 
 class ControlPlane:
@@ -76,8 +88,9 @@ class ControlPlane:
     ) -> Reply:
         session = self._sessions.get(identity)
         try:
-            answer = getattr(session.control(service, briefly=briefly), method)(**arguments)
-        except (BotoCoreError, ClientError, CredentialsRefused, OSError, RuntimeError) as exc:
+            with secretly():
+                answer = getattr(session.control(service, briefly=briefly), method)(**arguments)
+        except _FAILURES as exc:
             return Reply(failure=session.failure_of(exc, method))
         return Reply(value=answer, date=_date(answer))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 
-from kombu_sns_sqs.aws.reply import bare_code
+from kombu_sns_sqs.aws.reply import bare_code, excerpt
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError, kind_of
 
 __all__ = ("NO_CREDENTIALS", "NO_REGION", "failure_of", "signing_failure")
@@ -61,6 +62,9 @@ def failure_of(exc: BaseException, action: str = "") -> Failure:
     # Raised by RefreshableCredentials when a renewal yields what has already ended; it has no class of its own.
     if isinstance(exc, RuntimeError) and "refreshed" in str(exc):
         return Failure(kind=Kind.EXPIRED, code="CredentialsExpired", message=str(exc), action=action)
+    if isinstance(exc, (ResponseParserError, UnicodeDecodeError)):
+        # The text is the whole answer, of a server that is not AWS's.
+        return Failure(kind=Kind.UNREACHABLE, code="MalformedAnswer", message=excerpt(str(exc)), action=action)
     for classes, kind in _KINDS:
         if isinstance(exc, classes):
             message = _WORDS.get(type(exc)) or str(exc)
@@ -84,11 +88,14 @@ def signing_failure(exc: Exception, action: str) -> Failure:
 def _refusal(exc: botocore.ClientError, action: str) -> Failure:
     error = exc.response.get("Error", {})
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(error.get("Code", "Unknown"))
+    code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+    if code.isdigit():
+        # botocore's way to say that the answer is in no protocol of AWS's; the message is the page, then.
+        code, message = f"HTTP{code}", excerpt(message)
     return Failure(
         kind=kind_of(code, status),
         code=bare_code(code),
-        message=str(error.get("Message", "")),
+        message=message,
         status=status,
         action=action or exc.operation_name,
     )

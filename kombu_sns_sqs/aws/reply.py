@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
     from kombu_sns_sqs.aws.operation import Operation
 
-__all__ = ("Reply", "bare_code", "parse_failure", "read_reply", "unreachable")
+__all__ = ("Reply", "bare_code", "excerpt", "parse_failure", "read_reply", "unreachable")
 
 _OK = 200
 #: Enough of an answer that is not AWS's (a proxy's page) to tell in a log line whose it is.
 _EXCERPT = 200
+#: What of a page is not text to be read.
+_MARKUP = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _UNANSWERED = Failure(kind=Kind.UNREACHABLE, code="NoAnswerForEntry")
 
 
@@ -67,7 +70,7 @@ def read_reply(operation: Operation, status: int, headers: Mapping[str, str], bo
         return Reply(value=operation.parse(body), date=date)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         # A 200 that AWS did not write (a captive portal, a broken proxy): the outcome is as unknown as with no answer.
-        message = f"{exc}: {_excerpt(body)}"
+        message = f"{exc}: {excerpt(body)}"
         failure = Failure(
             kind=Kind.UNREACHABLE, code="MalformedAnswer", message=message, status=status, action=operation.action
         )
@@ -89,8 +92,15 @@ def parse_failure(operation: Operation, status: int, headers: Mapping[str, str],
         code, message = "", ""
     code = bare_code(headers.get("x-amzn-query-error", "") or code or headers.get("x-amzn-errortype", ""))
     if not code:
-        code, message = f"HTTP{status}", _excerpt(body)
+        code, message = f"HTTP{status}", excerpt(body)
     return Failure(kind=kind_of(code, status), code=code, message=message, status=status, action=operation.action)
+
+
+def excerpt(body: bytes | str) -> str:
+    """Give the beginning of an answer that is not AWS's as one line: of a page what can be read in it."""
+    text = body if isinstance(body, str) else body[: 50 * _EXCERPT].decode("utf-8", "replace")
+    words = " ".join(_MARKUP.sub(" ", text).split())
+    return words if len(words) <= _EXCERPT else f"{words[:_EXCERPT]}..."
 
 
 def bare_code(code: str) -> str:
@@ -110,7 +120,3 @@ def _epoch_seconds(date: str | None) -> float | None:
         return float(mktime_tz(parts)) if parts else None
     except (ValueError, OverflowError):
         return None
-
-
-def _excerpt(body: bytes) -> str:
-    return body[:_EXCERPT].decode("utf-8", "replace")

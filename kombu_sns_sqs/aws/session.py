@@ -17,8 +17,10 @@ from botocore.utils import get_environ_proxies
 from kombu_sns_sqs.aws import failures
 from kombu_sns_sqs.aws.credentials import open_session
 from kombu_sns_sqs.aws.forks import tell_after_fork
+from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.aws.signing import Signer
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
+from kombu_sns_sqs.identity import check_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +118,7 @@ class Session:
         """The region of the identity, the environment or the profile.
 
         Raises:
-            OptionsError: none is known.
+            OptionsError: none is known, or it cannot be one.
         """
         with self._lock:
             configured = self._state().botocore.get_config_variable("region")
@@ -124,7 +126,7 @@ class Session:
         region = self.identity.region or configured or environ.get("AWS_REGION")
         if not region:
             raise OptionsError(failures.NO_REGION)
-        return str(region)
+        return check_region(str(region))
 
     def endpoint(self, service: str) -> str:
         """The URL requests to ``"sqs"`` or ``"sns"`` are posted to, as botocore's rules have it."""
@@ -162,14 +164,14 @@ class Session:
             OptionsError: no region is known.
             botocore.exceptions.BotoCoreError: they could not be renewed; :meth:`failure_of` reads it.
         """
-        keys = self._credentials().get_frozen_credentials()
-        found = self._found
-        signer = found.signers.get(operation.service) if found is not None else None
-        if signer is None or signer.credentials != keys:
-            signer = self._new_signer(operation.service, keys)
-        return SignedRequest(
-            url=signer.url, headers=signer.sign(dict(operation.headers), operation.body), body=operation.body
-        )
+        with Secretly():
+            keys = self._credentials().get_frozen_credentials()
+            found = self._found
+            signer = found.signers.get(operation.service) if found is not None else None
+            if signer is None or signer.credentials != keys:
+                signer = self._new_signer(operation.service, keys)
+            headers = signer.sign(dict(operation.headers), operation.body)
+        return SignedRequest(url=signer.url, headers=headers, body=operation.body)
 
     def timeout_of(self, operation: Operation) -> float:
         """Seconds to wait for the answer to an operation, once connected."""
@@ -183,7 +185,8 @@ class Session:
         """The account of the credentials: as they say, or as STS says within three seconds."""
         if self._account_id is None:
             try:
-                self._account_id = self._known_account() or self._ask_account()
+                with Secretly():
+                    self._account_id = self._known_account() or self._ask_account()
             except (BotoCoreError, ClientError, CredentialsRefused, OptionsError, RuntimeError) as exc:
                 return failures.failure_of(exc, "GetCallerIdentity")
             except (KeyError, ResponseParserError) as exc:
@@ -238,13 +241,14 @@ class Session:
             return self._state().botocore.get_credentials()
 
     def _create(self, session: Any, service: str, **arguments: Any) -> Any:
-        return session.create_client(
-            service,
-            region_name=self.region,
-            endpoint_url=self._endpoint_url(service),
-            verify=None if self._verify is True else self._verify,
-            **arguments,
-        )
+        with Secretly():  # botocore looks for credentials now, which may mean to assume a role
+            return session.create_client(
+                service,
+                region_name=self.region,
+                endpoint_url=self._endpoint_url(service),
+                verify=None if self._verify is True else self._verify,
+                **arguments,
+            )
 
     def _endpoint_url(self, service: str) -> str | None:
         given = self.identity.endpoint_url

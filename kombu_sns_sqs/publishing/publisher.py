@@ -25,6 +25,7 @@ from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
 from kombu_sns_sqs.wire import envelope
+from kombu_sns_sqs.wire.properties import check_properties
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +93,9 @@ class Publisher:
         """Put a message into its envelope.
 
         Raises:
-            MessageError: AWS would refuse it.
+            MessageError: AWS would refuse it, or AMQP.
         """
+        check_properties(message.get("properties") or {})
         return envelope.encode(
             message,
             exchange=exchange,

@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 #: Exchange types there are.
 EXCHANGE_TYPES: Final = frozenset({"direct", "topic", "fanout"})
-#: Levels of a priority queue at most: AMQP's usual ten.
+#: The highest ``x-max-priority``, as RabbitMQ recommends; and levels of a queue at most, each an SQS queue.
+#: https://www.rabbitmq.com/docs/priority#resource-usage
+MAX_PRIORITY: Final = 10
 MAX_LEVELS: Final = 10
 
 #: Tags of ours, on queues and topics. Bindings have their own, see :mod:`kombu_sns_sqs.topology.bindings`.
@@ -99,7 +101,7 @@ class QueueDeclaration:
             exclusive=bool(exclusive),
             auto_delete=bool(auto_delete),
             ttl_ms=_whole(given, "x-message-ttl", 0),
-            max_priority=_whole(given, "x-max-priority", 0) or 0,
+            max_priority=_max_priority(given),
             expires_ms=_whole(given, "x-expires", 1),
             dead_letters=DeadLetterPolicy.read(name, given),
             lease_seconds=_whole(given, "x-visibility-timeout", 2, quotas.MAX_VISIBILITY_SECONDS),
@@ -146,6 +148,16 @@ class QueueDeclaration:
 def bears_uuid(name: str) -> bool:
     """Whether a name holds a UUID, and so is one process's alone to declare."""
     return bool(_UUID.search(name))
+
+
+def _max_priority(arguments: Mapping[str, Any]) -> int:
+    highest = _whole(arguments, "x-max-priority", 0, 255) or 0
+    if highest > MAX_PRIORITY:
+        raise NotEquivalent(
+            f"PRECONDITION_FAILED - invalid arg 'x-max-priority': {highest} is more than {MAX_PRIORITY}: each level of"
+            " priority is an SQS queue of its own, which consumers poll; publish with priorities up to that"
+        )
+    return highest
 
 
 def _whole(arguments: Mapping[str, Any], name: str, low: int, high: float = math.inf) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from functools import cache
 
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.aws.control import ControlPlane
@@ -19,12 +20,12 @@ from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.bindings import binding_tag
 from kombu_sns_sqs.topology.companions import Companions
+from kombu_sns_sqs.topology.differences import differences
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.emptying import empty
 from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.making import QueueMaker
-from kombu_sns_sqs.topology.tags import dead_letter_difference
 
 logger = logging.getLogger(__name__)
 
@@ -135,19 +136,21 @@ class Provisioner:
 
     def _adopt(self, declaration: QueueDeclaration, queue: Queue, attributes: dict[str, str]) -> None:
         """Use a queue that exists; say where it differs from its declaration."""
-        retention, actual = declaration.retention_seconds, attributes.get("MessageRetentionPeriod")
-        if queue.name not in self._complete and retention is not None and actual and int(actual) > retention:
-            self._differs(queue.name, f"it keeps messages for {actual} s, declared are {retention} s")
+        known = queue.name in self._complete
+        tags = cache(lambda: self._binder.tags(queue))
+        for how in differences(declaration, queue, attributes, tags, known=known):
+            self._differs(queue.name, how)
         self._access.policy_is(queue, attributes.get("Policy"))
-        known = queue.urls[: declaration.levels]
+        # It keeps the levels it has: what lies in one that not everybody knows of would be left lying.
+        levels = len(queue.urls) if known or declaration.levels == 1 else tags().levels
+        as_it_is = replace(declaration, max_priority=levels - 1)
         adopted = replace(
             queue,
             arn=attributes.get("QueueArn", queue.arn),
-            urls=known + self._maker.upper_levels(declaration, len(known)),
+            urls=queue.urls + self._maker.upper_levels(as_it_is, len(queue.urls)),
             ttl_ms=declaration.ttl_ms,
             lifetime=declaration.lifetime,
         )
-        self._compare_dead_letters(declaration, queue)
         self._directory.remember_queue(self._as_declared(declaration, adopted))
         with self._lock:
             self._complete.add(queue.name)
@@ -158,12 +161,6 @@ class Provisioner:
         silent = declaration.dead_letters == NO_DEAD_LETTERS
         dead_letters = queue.dead_letters if silent else declaration.dead_letters
         return replace(queue, dead_letters=dead_letters, lease_seconds=declaration.lease_seconds or queue.lease_seconds)
-
-    def _compare_dead_letters(self, declaration: QueueDeclaration, queue: Queue) -> None:
-        if declaration.dead_letters not in (NO_DEAD_LETTERS, queue.dead_letters):
-            difference = dead_letter_difference(declaration.dead_letters, self._binder.tags(queue))
-            if difference is not None:
-                self._differs(queue.name, difference)
 
     def _differs(self, name: str, how: str) -> None:
         if self._options.topology == "validate":

@@ -159,3 +159,11 @@ def test_deleted_exchange_is_unknown(connection: Connection, declare: Declare, n
         return False
 
     eventually(gone)
+
+
+def test_a_queue_of_more_than_255_priorities_is_a_406(connection: Connection, channel: Any, names: Names) -> None:
+    """PRECONDITION_FAILED, and nothing is made."""
+    with pytest.raises(connection.channel_errors) as failure:
+        channel.queue_declare(queue=names("queue"), arguments={"x-max-priority": 256})
+    assert reply_code(failure.value) == 406
+    assert error_code_of_passive_declare(connection, names("queue")) == 404

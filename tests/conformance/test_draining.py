@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 def test_timeout_is_raised_in_about_its_time_when_nothing_comes(
     declare: Declare, names: Names, connection: Connection, queues: int
 ) -> None:
-    """However many idle queues are consumed."""
+    """However many idle queues are consumed. The best of some attempts counts: a busy machine is late now and then."""
     idle = [declare(Queue(names(f"q{n}"))) for n in range(queues)]
+    timeout, took = 0.6, [float("inf")]
     with connection.Consumer(idle, on_message=lambda message: None, no_ack=True):
-        started = time.monotonic()
-        with pytest.raises(TimeoutError):
-            connection.drain_events(timeout=0.6)
-        elapsed = time.monotonic() - started
-    assert 0.3 <= elapsed <= 3 * 0.6 + 1
+        while min(took) > 1.5 * timeout and len(took) <= 5:
+            started = time.monotonic()
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=timeout)
+            took.append(time.monotonic() - started)
+    assert 0.9 * timeout <= min(took) <= 1.5 * timeout
 
 
 def test_timeouts_do_not_disturb_later_deliveries(

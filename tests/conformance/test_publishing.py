@@ -10,6 +10,8 @@ import pytest
 from kombu import Exchange, Queue
 from kombu.pools import ProducerPool
 
+from .expectations import reply_code
+
 if TYPE_CHECKING:
     from kombu import Connection, Message, Producer
 
@@ -40,6 +42,19 @@ def test_producer_declares_its_exchange(
     queue.declare()
     producer.publish("hello")
     expect((queue, ["hello"]))
+
+
+def test_publishing_with_a_negative_expiration_is_a_406(
+    connection: Connection, declare: Declare, names: Names, expect: Expectation
+) -> None:
+    """The error comes with the publishing or, as AMQP publishes without an answer, with the next call."""
+    queue = declare(Queue(names("orders")))
+    other = connection.channel()
+    with pytest.raises(connection.channel_errors) as failure:  # noqa: PT012 - whichever of the two raises it
+        connection.Producer(other, auto_declare=False).publish("never", routing_key=queue.name, expiration=-1)
+        other.queue_declare(queue=queue.name, passive=True)
+    assert reply_code(failure.value) == 406
+    expect((queue, []))
 
 
 def test_publishing_with_retry_delivers_once(

@@ -10,6 +10,7 @@ import pytest
 from kombu import Connection
 from kombu.asynchronous import Hub, set_event_loop
 
+import kombu_sns_sqs
 from kombu_sns_sqs.local import LocalService
 from tests.faults.relay import Relay
 
@@ -25,6 +26,8 @@ def service() -> Iterator[LocalService]:
     """A local service for all tests of faults."""
     with LocalService.start() as service:
         yield service
+        # What is still open ends while there is a service to end it on, and not when the process exits.
+        kombu_sns_sqs.shutdown()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import amqp
 import boto3
 import pytest
 from kombu import Connection, Exchange, Queue
@@ -14,7 +15,7 @@ from kombu import Connection, Exchange, Queue
 import kombu_sns_sqs
 from kombu_sns_sqs import errors
 from tests.faults.conftest import drain_until
-from tests.faults.weather import Refused
+from tests.faults.weather import Refused, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,6 +277,7 @@ def test_a_missing_permission_is_named(connect: Connect, relay: Relay) -> None:
     with pytest.raises(errors.AccessDenied, match="sqs:createqueue") as caught:
         Queue("q")(connect()).declare()
     assert caught.value.reply_code == 403
+    assert "see docs/permissions.md" in str(caught.value)
 
 
 def test_unknown_credentials_are_refused_when_connecting(connect: Connect, relay: Relay) -> None:
@@ -290,7 +292,25 @@ def test_unknown_credentials_are_refused_when_connecting(connect: Connect, relay
 def test_an_endpoint_that_does_not_answer_is_said_when_connecting() -> None:
     """As an error of the connection, which kombu and Celery try again."""
     connection = Connection("sns-sqs://test:test@127.0.0.1:9?region=us-east-1&connect_timeout=1")
-    with pytest.raises(errors.Unreachable):
+    with pytest.raises(errors.Unreachable, match="check host and port of the broker URL"):
+        connection.connect()
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_an_endpoint_that_is_not_sqs_is_said_when_connecting(connect: Connect, relay: Relay, status: int) -> None:
+    """Whatever status it answers with; of its page the words, not the markup."""
+    relay.fault("GetQueueUrl", ServerError(status))
+    connection = connect(client_config={"retries": {"total_max_attempts": 1}})
+    with pytest.raises(errors.Unreachable, match="check host and port of the broker URL") as caught:
+        connection.connect()
+    assert "<" not in str(caught.value)
+
+
+def test_an_error_of_sqs_itself_is_told_in_its_own_words(connect: Connect, relay: Relay) -> None:
+    """The endpoint is the right one then."""
+    relay.fault("GetQueueUrl", Refused("InternalFailure", 500, "a hiccup"))
+    connection = connect(client_config={"retries": {"total_max_attempts": 1}})
+    with pytest.raises(errors.Unreachable, match=r"a hiccup$"):
         connection.connect()
 
 
@@ -298,6 +318,28 @@ def test_an_exchange_of_an_unknown_type_is_refused(connect: Connect) -> None:
     """There is no headers exchange on SNS."""
     with pytest.raises(errors.ChannelFailed, match="'headers' is not supported"):
         Exchange("e", type="headers")(connect()).declare()
+
+
+def test_an_exchange_cannot_be_bound_to_an_exchange_and_the_error_says_so(connect: Connect, relay: Relay) -> None:
+    """Of the kind that AMQP has for it, and nothing is tried again."""
+    source, exchange = Exchange("source"), Exchange("e")(connect())
+    for verb in (exchange.bind_to, exchange.unbind_from):
+        with pytest.raises(amqp.AMQPNotImplementedError, match="'e' cannot be bound to exchange 'source'") as caught:
+            verb(source, routing_key="k")
+        assert isinstance(caught.value, errors.NotSupported)
+    assert relay.calls["CreateTopic"] == 0
+
+
+def test_a_message_that_amqp_would_refuse_is_refused_when_it_is_published(connect: Connect, relay: Relay) -> None:
+    """One by one, and in a batch."""
+    connection = connect()
+    Queue("q")(connection).declare()
+    producer = connection.Producer()
+    with pytest.raises(errors.InvalidProperty, match="invalid priority 'abc'"):
+        producer.publish("x", routing_key="q", priority="abc")
+    with producer.batch(), pytest.raises(errors.InvalidProperty, match="invalid expiration '-1000'"):
+        producer.publish("x", routing_key="q", expiration=-1)
+    assert relay.calls["SendMessage"] + relay.calls["SendMessageBatch"] == 0
 
 
 def test_a_list_of_urls_with_options_is_refused_and_says_where_they_belong() -> None:

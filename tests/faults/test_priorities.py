@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Queue
 
+import kombu_sns_sqs
+from kombu_sns_sqs import errors
+from tests.conformance.waiting import eventually
 from tests.faults.conftest import drain_until, run_hub
 from tests.faults.relay import Answer
 
@@ -98,3 +101,37 @@ def test_with_all_levels_backlogged_the_upper_go_first(connect: Connect, service
     with connection.Consumer([queue], on_message=on_message, prefetch_count=window):
         drain_until(connection, lambda: len(received) == 40)
     assert received == [3] * 10 + [2] * 10 + [1] * 10 + [0] * 10
+
+
+def test_a_queue_declared_with_other_priorities_says_so(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever of the two is the higher; refused on demand, by each process that looks for the first time."""
+    urgent(connect())
+    for highest in (2, 9):
+        kombu_sns_sqs.shutdown()
+        caplog.clear()
+        urgent(connect(), max_priority=highest)
+        assert f"it has 4 level(s) of priority and keeps them, declared are {highest + 1}" in caplog.text
+        with pytest.raises(errors.NotEquivalent, match="declared are"):
+            urgent(connect(topology="validate"), max_priority=highest)
+    kombu_sns_sqs.shutdown()
+    caplog.clear()
+    urgent(connect(topology="validate"))
+    urgent(connect())
+    assert "differs" not in caplog.text
+
+
+@pytest.mark.parametrize(("one", "other"), [(3, 1), (1, 3)])
+def test_what_is_published_by_one_declaration_is_consumed_by_another(connect: Connect, one: int, other: int) -> None:
+    """The queue keeps the levels it was made with, so none has messages that not everybody knows of."""
+    urgent(connect(), max_priority=one)
+    for publisher, consumer in ((one, other), (other, one)):
+        kombu_sns_sqs.shutdown()
+        connection = connect()
+        urgent(connection, max_priority=publisher)
+        connection.Producer().publish(publisher, routing_key="urgent", priority=3)
+        kombu_sns_sqs.shutdown()
+        connection = connect()
+        queue = urgent(connection, max_priority=consumer)
+        message = eventually(queue.get)
+        message.ack()
+        assert message.payload == publisher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -52,6 +53,32 @@ def test_a_wrong_option_is_an_error_that_names_it(options: dict[str, Any], says:
     """And offers what was probably meant."""
     with pytest.raises(OptionsError, match=says):
         read(**options)
+
+
+@pytest.mark.parametrize("prefix", ["a.b", "a/b", "p" * 41, "ä", "p#frag", "a b"])
+def test_a_name_prefix_that_no_name_can_begin_with_is_refused_when_options_are_read(prefix: str) -> None:
+    """From the URL as from the option: it is known then, and not only when the first name is made."""
+    with pytest.raises(OptionsError, match="at most 40"):
+        read(f"sns-sqs://127.0.0.1:1/{quote(prefix, safe='/#')}/")
+    with pytest.raises(OptionsError, match="queue_name_prefix"):
+        read(queue_name_prefix=prefix)
+    with pytest.raises(OptionsError, match="queue_name_prefix"):
+        read(f"sns-sqs://?queue_name_prefix={quote(prefix, safe='')}")
+
+
+@pytest.mark.parametrize("region", ["us east 1", "-", "eu_central_1", "123", "x" * 64, "eu-central-1\n", "a.b", 7])
+def test_a_region_that_cannot_be_one_is_refused_when_options_are_read(region: Any) -> None:
+    """Of a queue of another region, too; there botocore would find it at the first call, and we would not hear it."""
+    with pytest.raises(OptionsError, match="the AWS region is"):
+        read(region=region)
+    with pytest.raises(OptionsError, match="the AWS region is"):
+        read(predefined_queues={"q": {"url": "https://q", "region": region}})
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1", "local", "elasticmq", "ru-central1"])
+def test_a_region_need_not_be_one_of_amazons(region: str) -> None:
+    """Services that speak SQS have their own."""
+    assert read(region=region).identity.region == region
 
 
 def test_the_url_and_the_options_may_repeat_but_not_contradict_each_other() -> None:

@@ -109,6 +109,13 @@ def test_without_a_region_the_error_says_what_to_set() -> None:
         _ = Session(replace(KEYS, region=None)).region
 
 
+def test_a_region_of_the_environment_that_cannot_be_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a request is made of it, and saying where it may come from."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us east 1")
+    with pytest.raises(OptionsError, match=r"'us east 1'.*AWS_DEFAULT_REGION"):
+        Session(replace(KEYS, region=None)).control("sqs")
+
+
 def test_without_credentials_the_error_says_what_to_do() -> None:
     """Before any request is sent."""
     with pytest.raises(CredentialsRefused, match="AWS_ACCESS_KEY_ID"):

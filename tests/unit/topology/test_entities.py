@@ -69,6 +69,14 @@ def test_arguments_amqp_refuses_are_refused(argument: str, value: Any) -> None:
         read(**{argument: value})
 
 
+@pytest.mark.parametrize(("highest", "says"), [(256, "from 0 to 255"), (300, "from 0 to 255"), (11, "more than 10")])
+def test_more_priorities_than_there_are_levels_are_refused(highest: int, says: str) -> None:
+    """Over 255 as by RabbitMQ; from 11 since priorities beyond the tenth level would not be told apart."""
+    with pytest.raises(NotEquivalent, match=says):
+        read(x_max_priority=highest)
+    assert read(x_max_priority=10).levels == MAX_LEVELS
+
+
 def test_zero_is_a_time_to_live_but_no_expiry() -> None:
     """As in RabbitMQ."""
     assert read(x_message_ttl=0).ttl_ms == 0
@@ -107,7 +115,7 @@ def test_a_lease_sqs_would_not_give_is_refused(seconds: Any) -> None:
         read(x_visibility_timeout=seconds)
 
 
-@given(max_priority=st.integers(0, 255), priority=st.integers(0, 255))
+@given(max_priority=st.integers(0, 10), priority=st.integers(0, 255))
 def test_every_priority_has_a_level(max_priority: int, priority: int) -> None:
     """Those above the queue's highest count as the highest, as in RabbitMQ."""
     levels = read(x_max_priority=max_priority).levels
