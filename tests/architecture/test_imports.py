@@ -48,7 +48,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("settling.settler",),
     ("settling.settlements",),
     ("topology.binder", "topology.companions"),
-    ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
+    ("topology.filtering",),
+    ("topology.access", "topology.exchanges", "topology.making", "topology.subscriptions"),
     (
         "topology.directory",
         "topology.emptying",
@@ -63,6 +64,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "topology.entities",
         "topology.filters",
+        "topology.levels",
         "topology.policies",
         "topology.bindings",
         "topology.patterns",
@@ -104,6 +106,7 @@ PURE = (
     "topology.bindings",
     "topology.entities",
     "topology.filters",
+    "topology.levels",
     "topology.patterns",
     "topology.policies",
     "topology.rules",
