@@ -105,7 +105,7 @@ class Binder:
         if queue.lifetime is Lifetime.PREDEFINED:
             return 1
         for level in range(1, levels):
-            aws_name = self._directory.aws_queue_name(queue.name, level)
+            aws_name = self._directory.level_name(queue, level)
             url = queue.urls[level] if level < len(queue.urls) else self._directory.url_of(aws_name)
             if url is None:
                 return level
@@ -176,6 +176,8 @@ class Binder:
         for arn in dict.fromkeys(subscriptions):
             self._subscriptions.remove(queue.identity, arn)
         self._access.forget(queue)
+        for level in range(1, len(queue.urls)):
+            self._access.forget(replace(queue, name=self._directory.level_name(queue, level)))
         with self._lock:
             self._new.pop(queue.name, None)
 

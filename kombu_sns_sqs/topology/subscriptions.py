@@ -106,7 +106,7 @@ class Subscriptions:
         """Give the ARN of the SQS queue of a level."""
         if not level:
             return queue.arn
-        return self._directory.queue_arn(self._directory.aws_queue_name(queue.name, level))
+        return self._directory.queue_arn(self._directory.level_name(queue, level))
 
     def _make(self, endpoint: str, topic: Topic, share: Share | None) -> str:
         """Subscribe an SQS queue to a topic and return the ARN, with no filter but the one on the share of its level.

@@ -193,6 +193,12 @@ def test_a_deleted_queue_leaves_no_subscription_of_any_level(
     urgent(connection, exclusive=exclusive)
     assert len(account.all_subscriptions() - before) == len(LEVELS)
     if exclusive:
+        # No other process comes upon a level of it: their names are random.
+        listed = account.sqs.list_queues(QueueNamePrefix=account.prefix)["QueueUrls"]
+        assert len(listed) == len(LEVELS)
+        assert not {url.rpartition("/")[2] for url in listed} & {
+            account.prefix + name for name in names(account.prefix)
+        }
         connection.release()
     else:
         kombu_sns_sqs.shutdown()
