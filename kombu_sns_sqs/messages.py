@@ -78,6 +78,7 @@ class Delivery:
         sent_at: when SQS took the message, in AWS's time, epoch seconds.
         dead_letters: what its queue does with a message that is refused.
         lease_seconds: the lease it was received with, where its queue has one of its own; None: the usual one.
+        level: the priority level whose SQS queue it was received from.
         text: the message body as it came, of a message that may have to be sent on; else empty.
     """
 
@@ -93,6 +94,7 @@ class Delivery:
     system_attributes: Mapping[str, str] = field(default_factory=dict)
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
     lease_seconds: int | None = None
+    level: int = 0
     text: str = ""
 
     @property

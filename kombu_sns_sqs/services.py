@@ -120,7 +120,7 @@ class Services:
             control=self.control,
             directory=self.directory,
             exchanges=exchanges,
-            subscriptions=Subscriptions(control=self.control, directory=self.directory),
+            subscriptions=Subscriptions(control=self.control, directory=self.directory, options=self.options),
             filtering=Filtering(
                 control=self.control,
                 housekeeper=self.housekeeper,

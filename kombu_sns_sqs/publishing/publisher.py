@@ -24,6 +24,7 @@ from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
+from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import envelope
 from kombu_sns_sqs.wire.properties import check_properties
 
@@ -116,7 +117,8 @@ class Publisher:
         if exchange and not is_reply_exchange(exchange):
             arn, identity = self._directory.topic_address(exchange)
             place = Destination(name=exchange, address=arn, identity=identity, topic=True)
-            return Parcel.pack(message, place, routing_attributes(routing_key))
+            ways = {**routing_attributes(routing_key), **priority_attributes(message.priority)}
+            return Parcel.pack(message, place, ways)
         name = reply_queue_name(exchange, routing_key) if exchange else routing_key
         queue = self._directory.find_queue(name)
         if queue is None:

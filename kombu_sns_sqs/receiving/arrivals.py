@@ -13,6 +13,7 @@ from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import ROUTING_KEY
 from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
+from kombu_sns_sqs.topology.levels import priority_of
 from kombu_sns_sqs.wire import envelope
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
         system_attributes=system,
         dead_letters=queue.dead_letters,
         lease_seconds=queue.lease_seconds,
+        level=queue.urls.index(url) if url in queue.urls else 0,
         text=raw["Body"] if content.due is not None else "",
     )
 
@@ -109,7 +111,7 @@ def wall_clock(aws_now: float | None, own: float) -> float:
 
 
 def match(delivery: Delivery, known: KnownBindings, *, received_at: float) -> Match:
-    """Say whether a message belongs into the queue it came to.
+    """Say whether a message belongs into the queue it came to, and into the level of it.
 
     Only what came through a topic is asked: what was sent to the queue itself was meant for it, whatever exchange its
     envelope names.
@@ -117,7 +119,14 @@ def match(delivery: Delivery, known: KnownBindings, *, received_at: float) -> Ma
     if ROUTING_KEY not in delivery.attributes or not delivery.content.exchange:
         return Match.YES
     content = delivery.content
-    return known.match(content.exchange, content.routing_key, sent_at=delivery.sent_at, received_at=received_at)
+    return known.match(
+        content.exchange,
+        content.routing_key,
+        sent_at=delivery.sent_at,
+        received_at=received_at,
+        level=delivery.level,
+        priority=priority_of(delivery.attributes),
+    )
 
 
 monotonic: Clock = time.monotonic

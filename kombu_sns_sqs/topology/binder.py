@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
@@ -20,8 +21,9 @@ from kombu_sns_sqs.topology.entities import NAME_TAG, Lifetime, Queue, Topic
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.filtering import Filtering
 from kombu_sns_sqs.topology.knowledge import KnownBindings
+from kombu_sns_sqs.topology.levels import pack_ids
 from kombu_sns_sqs.topology.subscriptions import Subscriptions
-from kombu_sns_sqs.topology.tags import QueueTags, subscription_tag, unnamed_key_tag
+from kombu_sns_sqs.topology.tags import QueueTags, subscription_tag, unnamed_key_tag, upper_tag
 
 #: Queues of one page of ListQueues.
 _PAGE = 1000
@@ -79,31 +81,49 @@ class Binder:
         if born_with is None:
             self._access.open(queue)
         with self._filtering.turn:
-            subscription = self._subscribe(queue, topic, routing_key, born_with)
-        self._directory.bindings(queue.name).add(exchange, topic.type, routing_key)
-        self._filtering.narrow_when_quiet(queue, topic, subscription)
+            subscriptions = self._subscribe(queue, topic, routing_key, born_with)
+        self._directory.bindings(queue.name).add(exchange, topic.type, routing_key, levels=len(subscriptions))
+        self._filtering.narrow_when_quiet(queue, topic, subscriptions)
 
-    def _subscribe(self, queue: Queue, topic: Topic, routing_key: str, born_with: Mapping[str, str] | None) -> str:
+    def _subscribe(
+        self, queue: Queue, topic: Topic, routing_key: str, born_with: Mapping[str, str] | None
+    ) -> list[str]:
         tags = self.tags(queue) if born_with is None else QueueTags(tags=born_with)
-        subscription, policy = self._subscriptions.find(queue, topic, tags)
-        if subscription is None:
-            subscription = self._subscriptions.make(queue, topic)
-            if born_with is None:
-                # It may have been there, with a filter, and only the tag that tells of it was lost.
-                _, policy = self._subscriptions.read(topic, subscription)
-        self._write_tags(queue, topic, routing_key, subscription, tags)
-        self._subscriptions.remember(queue, topic, subscription)
-        if policy:
-            self._filtering.widen(queue, topic, subscription, policy)
-        return subscription
+        # Where the lowest level has been bound alone, it stays so: what it has received would be taken for a copy.
+        checked = self._subscriptions.check(topic, self._subscriptions.find(queue, topic, tags))
+        if not checked:
+            checked = [None] * (self._open_levels(queue, tags.levels) if born_with is None else len(queue.urls))
+        subscriptions = self._subscriptions.assure(queue, topic, checked, known=born_with is not None)
+        arns = [subscription.arn for subscription in subscriptions]
+        self._write_tags(queue, topic, routing_key, arns, tags)
+        self._subscriptions.remember(queue, topic, arns)
+        self._filtering.widen(queue, topic, subscriptions)
+        return arns
 
-    def _write_tags(self, queue: Queue, topic: Topic, routing_key: str, subscription: str, tags: QueueTags) -> None:
+    def _open_levels(self, queue: Queue, levels: int) -> int:
+        """Let SNS deliver to the upper levels of a queue, and return how many levels there are in all."""
+        if queue.lifetime is Lifetime.PREDEFINED:
+            return 1
+        for level in range(1, levels):
+            aws_name = self._directory.level_name(queue, level)
+            url = queue.urls[level] if level < len(queue.urls) else self._directory.url_of(aws_name)
+            if url is None:
+                return level
+            self._access.open(replace(queue, name=aws_name, urls=(url,), arn=self._directory.queue_arn(aws_name)))
+        return levels
+
+    def _write_tags(
+        self, queue: Queue, topic: Topic, routing_key: str, subscriptions: Sequence[str], tags: QueueTags
+    ) -> None:
+        lowest, *upper = subscriptions
         key, value = binding_tag(topic.exchange, routing_key)
         if key not in tags.tags and tags.full:
             key, value = unnamed_key_tag(topic.exchange)
         missing = {} if key in tags.tags else {key: value}
-        if queue.lasting and tags.subscription(topic.exchange) != subscription:
-            missing[subscription_tag(topic.exchange)] = subscription
+        if queue.lasting and tags.subscription(topic.exchange) != lowest:
+            missing[subscription_tag(topic.exchange)] = lowest
+        if upper and tags.tags.get(upper_tag(topic.exchange)) != pack_ids(upper):
+            missing[upper_tag(topic.exchange)] = pack_ids(upper)
         if missing:
             self._control.ask(queue.identity, "sqs", "tag_queue", QueueUrl=queue.url, Tags=missing)
 
@@ -116,14 +136,16 @@ class Binder:
         key, _ = binding_tag(exchange, routing_key)
         tags = self.tags(queue)
         last = not any(tag != key for tag, _ in tags.bindings_to(exchange))
-        subscription, _ = self._subscriptions.find(queue, topic, tags)
-        if last and subscription is not None:
-            self._subscriptions.remove(topic.identity, subscription)
+        subscriptions = self._subscriptions.find(queue, topic, tags)
+        if last:
+            # The lowest level's first: while it is there, the tags promise that the others are.
+            for subscription in subscriptions:
+                self._subscriptions.remove(topic.identity, subscription)
             self._subscriptions.forget(queue=queue.name, exchange=exchange)
-        gone = [key, subscription_tag(exchange)] if last else [key]
+        gone = [key, *_subscription_tags(exchange)] if last else [key]
         self._control.ask(queue.identity, "sqs", "untag_queue", QueueUrl=queue.url, TagKeys=gone)
-        if not last and subscription is not None:
-            self._filtering.narrow(queue, topic, subscription)
+        if not last:
+            self._filtering.narrow(queue, topic, subscriptions)
 
     def unbind_all(self, topic: Topic, *, if_unused: bool) -> None:
         """Remove what the queues keep of an exchange that is about to be deleted.
@@ -140,19 +162,22 @@ class Binder:
                 [key for key, binding in self._read(url).bindings if binding.exchange == topic.exchange] if url else []
             )
             if gone:
-                keys = [*gone, subscription_tag(topic.exchange)]
+                keys = [*gone, *_subscription_tags(topic.exchange)]
                 self._control.ask(self._options.identity, "sqs", "untag_queue", QueueUrl=url, TagKeys=keys)
         for queue, _ in self._subscriptions.forget(exchange=topic.exchange):
             self._directory.bindings(queue).forget(topic.exchange)
 
     def unsubscribe_all(self, queue: Queue) -> None:
         """Remove the subscriptions of a queue that is about to be deleted: SNS keeps them otherwise."""
-        subscriptions = set(self._subscriptions.forget(queue=queue.name).values())
+        known = self._subscriptions.forget(queue=queue.name).values()
+        subscriptions = [arn for arns in known for arn in arns]
         if queue.lifetime is Lifetime.SHARED:
-            subscriptions |= set(self.tags(queue).subscriptions)
-        for arn in subscriptions:
+            subscriptions += self.tags(queue).subscriptions
+        for arn in dict.fromkeys(subscriptions):
             self._subscriptions.remove(queue.identity, arn)
         self._access.forget(queue)
+        for level in range(1, len(queue.urls)):
+            self._access.forget(replace(queue, name=self._directory.level_name(queue, level)))
         with self._lock:
             self._new.pop(queue.name, None)
 
@@ -181,6 +206,7 @@ class Binder:
             [(b.exchange, types[b.exchange], b.routing_key) for b in bindings if b.exchange is not None],
             as_of=tags.as_of if complete else float("-inf"),
             read_at=read_at if complete else float("-inf"),
+            levels={exchange: 1 + len(tags.upper_ids(exchange)) for exchange in types},
         )
         return known
 
@@ -204,3 +230,7 @@ class Binder:
                     "source": binding.exchange or "",
                     "routing_key": binding.routing_key or "",
                 }
+
+
+def _subscription_tags(exchange: str) -> list[str]:
+    return [subscription_tag(exchange), upper_tag(exchange)]

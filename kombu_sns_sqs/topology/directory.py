@@ -143,6 +143,12 @@ class Directory:
         """Name the SQS queue behind a queue of AMQP."""
         return queue_name(name, prefix=self._options.queue_name_prefix, level=level)
 
+    def level_name(self, queue: Queue, level: int) -> str:
+        """Name the SQS queue of a priority level: as its URL has it, where that is known."""
+        if level < len(queue.urls):
+            return queue.urls[level].rpartition("/")[2]
+        return self.aws_queue_name(queue.name, level)
+
     def queue_arn(self, aws_name: str) -> str:
         """Compose the ARN of an SQS queue of ours."""
         return self._arn(self._options.identity, "sqs", aws_name)

@@ -36,6 +36,7 @@ DEAD_LETTER_KEY_TAG: Final = "kombu:dlk"
 LIMIT_TAG: Final = "kombu:limit"
 COMPANION_TAG: Final = "kombu:later-of"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
+UPPER_TAG_PREFIX: Final = "kombu:p:"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _HONOURED: Final = DEAD_LETTER_ARGUMENTS | {

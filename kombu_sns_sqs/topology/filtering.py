@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kombu_sns_sqs.aws.control import ControlPlane
@@ -21,6 +21,8 @@ from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.topology.entities import Queue, Topic
 from kombu_sns_sqs.topology.filters import compile_policy, policy_covers
+from kombu_sns_sqs.topology.levels import share_of
+from kombu_sns_sqs.topology.subscriptions import Subscription
 from kombu_sns_sqs.topology.tags import QueueTags
 
 logger = logging.getLogger(__name__)
@@ -56,13 +58,16 @@ class Filtering:
         self.turn = threading.RLock()
         self._quiet_at: dict[tuple[str, str], float] = {}
 
-    def widen(self, queue: Queue, topic: Topic, subscription: str, policy: str) -> None:
-        """Make a policy cover all bindings, one of them new; a policy that covers them already stays.
+    def widen(self, queue: Queue, topic: Topic, subscriptions: Sequence[Subscription]) -> None:
+        """Make all policies cover all bindings, one of them new; a policy that covers them already stays.
 
         Raises:
-            Error: it could not be widened, so the new binding would not receive.
+            Error: one could not be widened, so the new binding would not receive.
         """
-        if policy_covers(policy, _bound(self._tags(queue), topic)):
+        filtered = [subscription for subscription in subscriptions if subscription.policy]
+        bound = _bound(self._tags(queue), topic) if filtered else []
+        filtered = [one for one in filtered if not policy_covers(one.policy, bound, one.share)]
+        if not filtered:
             return
         logger.warning(
             "queue %r: the filter of its subscription to exchange %r is widened; AWS may take up to 15 minutes, in"
@@ -70,19 +75,20 @@ class Filtering:
             queue.name,
             topic.exchange,
         )
-        self._settle(queue, topic, subscription, policy, must=True)
+        for subscription in filtered:
+            self._settle(queue, topic, subscription, must=True)
 
-    def narrow(self, queue: Queue, topic: Topic, subscription: str) -> None:
-        """Write the narrowest policy that covers all bindings."""
-        with self.turn:
-            reply = self._control.call(
-                topic.identity, "sns", "get_subscription_attributes", SubscriptionArn=subscription
-            )
-            if reply.failure is None:
-                current = reply.value["Attributes"].get("FilterPolicy")
-                self._settle(queue, topic, subscription, current, must=False)
+    def narrow(self, queue: Queue, topic: Topic, subscriptions: Sequence[str]) -> None:
+        """Write the narrowest policies that cover all bindings, to the subscription of each level."""
+        for level, arn in enumerate(subscriptions):
+            with self.turn:
+                reply = self._control.call(topic.identity, "sns", "get_subscription_attributes", SubscriptionArn=arn)
+                if reply.failure is None:
+                    policy = reply.value["Attributes"].get("FilterPolicy")
+                    share = share_of(level, len(subscriptions))
+                    self._settle(queue, topic, Subscription(arn=arn, policy=policy, share=share), must=False)
 
-    def narrow_when_quiet(self, queue: Queue, topic: Topic, subscription: str) -> None:
+    def narrow_when_quiet(self, queue: Queue, topic: Topic, subscriptions: Sequence[str]) -> None:
         """Narrow when no binding has been added for a while: a policy that has to be widened withholds messages."""
         if not self._options.filter_policies or topic.type == "fanout":
             return
@@ -92,27 +98,30 @@ class Filtering:
             self._quiet_at[pair] = time.monotonic() + self._options.filter_delay
         if not waiting:
             self._housekeeper.call_later(
-                self._options.filter_delay, lambda: self._narrow_if_quiet(queue, topic, subscription)
+                self._options.filter_delay, lambda: self._narrow_if_quiet(queue, topic, subscriptions)
             )
 
-    def _narrow_if_quiet(self, queue: Queue, topic: Topic, subscription: str) -> None:
+    def _narrow_if_quiet(self, queue: Queue, topic: Topic, subscriptions: Sequence[str]) -> None:
         pair = (queue.name, topic.exchange)
         with self._lock:
             left = self._quiet_at[pair] - time.monotonic()
             if left <= 0:
                 del self._quiet_at[pair]
         if left > 0:
-            self._housekeeper.call_later(left, lambda: self._narrow_if_quiet(queue, topic, subscription))
+            self._housekeeper.call_later(left, lambda: self._narrow_if_quiet(queue, topic, subscriptions))
         else:
-            self.narrow(queue, topic, subscription)
+            self.narrow(queue, topic, subscriptions)
 
-    def _settle(self, queue: Queue, topic: Topic, subscription: str, current: str | None, *, must: bool) -> None:
+    def _settle(self, queue: Queue, topic: Topic, subscription: Subscription, *, must: bool) -> None:
+        current = subscription.policy
         for _ in range(_ROUNDS):
-            policy = compile_policy(_bound(self._tags(queue), topic)) if self._options.filter_policies else None
+            policy = None
+            if self._options.filter_policies:
+                policy = compile_policy(_bound(self._tags(queue), topic), subscription.share)
             wanted = policy.json if policy is not None else _NO_FILTER
             if wanted == (current or _NO_FILTER):
                 return
-            reply = self._write(topic, subscription, wanted)
+            reply = self._write(topic, subscription.arn, wanted)
             if reply.failure is not None:
                 if must:
                     raise exception_for(reply.failure)

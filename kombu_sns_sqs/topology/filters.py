@@ -1,9 +1,9 @@
 r"""Filter policies compiled from binding keys: wider than the bindings where need be, narrower never.
 
 Every message published to a topic carries two attributes for the filters, :data:`ROUTING_KEY` and
-:data:`WORD_COUNT`. The routing key has a dot added at both ends, so that it is never empty and a whole word can be
-told from a part of one: ``a.#`` is the prefix ``.a.``, ``#.b`` the suffix ``.b.``. The count of words tells ``a.*``
-from ``a.#``.
+:data:`WORD_COUNT`, and its priority where it has one (:mod:`kombu_sns_sqs.topology.levels`). The routing key has a dot
+added at both ends, so that it is never empty and a whole word can be told from a part of one: ``a.#`` is the prefix
+``.a.``, ``#.b`` the suffix ``.b.``. The count of words tells ``a.*`` from ``a.#``.
 
 One key of a policy cannot state two conditions that must both hold, so ``a.*.c`` becomes its longer literal end and
 its count. ``$or`` could keep the counts of several patterns apart, and is not used: how it counts towards the 150
@@ -20,6 +20,7 @@ has, and everything would be withheld.
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import check_short_string
+from kombu_sns_sqs.topology.levels import PRIORITY, Share
 from kombu_sns_sqs.topology.patterns import ANY_WORD, ANY_WORDS, words
 from kombu_sns_sqs.topology.rules import Operator, Rule, dotted, parse_rule
 from kombu_sns_sqs.topology.word_counts import Counts, any_from, parse_counts, write_counts
@@ -34,7 +36,16 @@ from kombu_sns_sqs.topology.word_counts import Counts, any_from, parse_counts, w
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ("ROUTING_KEY", "WORD_COUNT", "BoundKey", "Policy", "compile_policy", "policy_covers", "routing_attributes")
+__all__ = (
+    "ROUTING_KEY",
+    "WORD_COUNT",
+    "BoundKey",
+    "Policy",
+    "compile_policy",
+    "policy_covers",
+    "routing_attributes",
+    "share_policy",
+)
 
 #: Message attribute (String): the routing key between two dots.
 ROUTING_KEY: Final = "rk"
@@ -63,12 +74,14 @@ class _Need:
 class Policy:
     """A filter policy on the two attributes: a rule must hold where there are any, and a count where there are any.
 
+    ``share`` is the level's, for a queue with priorities: with it, the priority has to be the level's own as well.
     ``exact`` says that no message passes but those the bindings take; a policy that is not exact lets more pass.
     """
 
     rules: tuple[Rule, ...] = ()
     counts: Counts | None = None
     exact: bool = False
+    share: Share | None = None
 
     @property
     def json(self) -> str:
@@ -79,8 +92,7 @@ class Policy:
     @property
     def combinations(self) -> int:
         """What SNS counts towards its limit of 150."""
-        rules, counts = (max(1, len(conditions)) for conditions in self._conditions().values())
-        return rules * counts
+        return math.prod(max(1, len(conditions)) for conditions in self._conditions().values())
 
     def fits(self) -> bool:
         """Whether SNS accepts the policy."""
@@ -90,6 +102,7 @@ class Policy:
         return {
             ROUTING_KEY: [rule.write() for rule in self.rules],
             WORD_COUNT: [] if self.counts is None else write_counts(self.counts),
+            PRIORITY: [] if self.share is None else self.share.conditions,
         }
 
 
@@ -110,29 +123,31 @@ def routing_attributes(routing_key: str) -> dict[str, dict[str, str]]:
     }
 
 
-def compile_policy(bindings: Iterable[BoundKey]) -> Policy | None:
+def compile_policy(bindings: Iterable[BoundKey], share: Share | None = None) -> Policy | None:
     """Compile the narrowest policy at hand that lets everything pass that a binding takes.
 
     Args:
         bindings: the type of the exchange and the binding key, for every binding of one queue to one topic; a key of
             None is one that is not known.
+        share: of the level the policy is for; None for a queue without priorities.
 
     Returns:
         None where no filter can be set: a fanout exchange or one of another type, ``#``, an unknown key, no bindings
-        at all, or more than the limits of a policy hold.
+        at all, or more than the limits of a policy hold. An upper level always has one, on its share.
     """
-    needs: list[_Need] = []
-    for exchange_type, key in bindings:
-        need = _need(exchange_type, key)
-        if need is None:
-            return None
-        needs.append(need)
-    if not needs:
-        return None
-    return next((policy for policy in _candidates(needs) if policy.fits()), None)
+    needs = [_need(exchange_type, key) for exchange_type, key in bindings]
+    known = [need for need in needs if need is not None]
+    candidates = _candidates(known) if known and len(known) == len(needs) else ()
+    shared = (replace(policy, share=share) for policy in candidates)
+    return next((policy for policy in shared if policy.fits()), share_policy(share))
 
 
-def policy_covers(policy_json: str | None, bindings: Iterable[BoundKey]) -> bool:
+def share_policy(share: Share | None) -> Policy | None:
+    """Give the policy on the share of a level alone; None for the lowest, which takes what has no attributes, too."""
+    return Policy(share=share) if share is not None and share.level else None
+
+
+def policy_covers(policy_json: str | None, bindings: Iterable[BoundKey], share: Share | None = None) -> bool:
     """Whether a policy as AWS gives it back surely lets everything pass that these bindings take.
 
     No policy covers everything. One that is not of the shapes made here, whoever wrote it, counts as covering
@@ -140,9 +155,11 @@ def policy_covers(policy_json: str | None, bindings: Iterable[BoundKey]) -> bool
     """
     if not policy_json:
         return True
-    policy = _parse(policy_json)
+    policy = _parse(policy_json, share)
     if policy is None:
         return False
+    if policy == share_policy(share):
+        return True
     needs = [_need(exchange_type, key) for exchange_type, key in bindings]
     return all(need is not None and _covers(policy, need) for need in needs)
 
@@ -244,18 +261,21 @@ def _covers(policy: Policy, need: _Need) -> bool:
 # -- reading a policy back ----------------------------------------------------------------------------------
 
 
-def _parse(policy_json: str) -> Policy | None:
-    """Read a policy of the shapes written here; None for any other."""
+def _parse(policy_json: str, share: Share | None) -> Policy | None:
+    """Read a policy of the shapes written here, for this level or for a queue without; None for any other."""
     try:
         written = json.loads(policy_json)
     except ValueError:
         return None
-    if not isinstance(written, dict) or not written.keys() <= {ROUTING_KEY, WORD_COUNT}:
+    if not isinstance(written, dict) or not written.keys() <= {ROUTING_KEY, WORD_COUNT, PRIORITY}:
         return None
     if not all(isinstance(conditions, list) and conditions for conditions in written.values()):
+        return None
+    shared = written.get(PRIORITY)
+    if shared is not None and (share is None or shared != share.conditions):
         return None
     rules = [parse_rule(rule) for rule in written.get(ROUTING_KEY, ())]
     counts = parse_counts(written[WORD_COUNT]) if WORD_COUNT in written else None
     if None in rules or (counts is None and WORD_COUNT in written):
         return None
-    return Policy(rules=tuple(rule for rule in rules if rule), counts=counts)
+    return Policy(rules=tuple(rule for rule in rules if rule), counts=counts, share=share if shared else None)

@@ -62,23 +62,33 @@ class QueueMaker:
 
     def make(self, declaration: QueueDeclaration) -> Queue:
         """Make a queue under the name that everybody finds it by."""
-        return self._make(declaration, self._directory.aws_queue_name(declaration.name), declaration.lifetime, {})
+        aws_name = self._directory.aws_queue_name(declaration.name)
+        lowest = self._make_level(declaration, aws_name, declaration.lifetime, {})
+        return self._made(declaration, aws_name, (lowest, *self.upper_levels(declaration, 1)), declaration.lifetime)
 
     def make_private(self, declaration: QueueDeclaration, tags: Mapping[str, str]) -> Queue:
-        """Make a queue whose AWS name no other process, and no later one, can come upon."""
-        aws_name = temporary_queue_name(
+        """Make a queue whose AWS name no other process, and no later one, can come upon; nor those of its levels."""
+        names = [self._private_name(declaration) for _ in range(declaration.levels)]
+        of_level = [tags, *({} for _ in names[1:])]
+        urls = [
+            self._make_level(declaration, aws_name, Lifetime.PRIVATE, own)
+            for aws_name, own in zip(names, of_level, strict=True)
+        ]
+        return self._made(declaration, names[0], tuple(urls), Lifetime.PRIVATE)
+
+    def _private_name(self, declaration: QueueDeclaration) -> str:
+        return temporary_queue_name(
             declaration.name,
             prefix=self._options.queue_name_prefix,
             owner=self.owner,
             created=int(time.time()),
             token=secrets.token_hex(4),
         )
-        return self._make(declaration, aws_name, Lifetime.PRIVATE, tags)
 
-    def _make(self, declaration: QueueDeclaration, aws_name: str, lifetime: Lifetime, tags: Mapping[str, str]) -> Queue:
+    def _made(self, declaration: QueueDeclaration, aws_name: str, urls: tuple[str, ...], lifetime: Lifetime) -> Queue:
         return Queue(
             name=declaration.name,
-            urls=(self._make_level(declaration, aws_name, lifetime, tags), *self.upper_levels(declaration, 1)),
+            urls=urls,
             arn=self._directory.queue_arn(aws_name),
             identity=self._options.identity,
             lifetime=lifetime,

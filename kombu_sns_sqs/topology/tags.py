@@ -24,7 +24,9 @@ from kombu_sns_sqs.topology.entities import (
     LIMIT_TAG,
     SUBSCRIPTION_TAG_PREFIX,
     TTL_TAG,
+    UPPER_TAG_PREFIX,
 )
+from kombu_sns_sqs.topology.levels import unpack_ids
 
 #: Tags of one queue we go up to; the rest is for the company's own.
 MAX_OUR_TAGS: Final = quotas.MAX_QUEUE_TAGS - 10
@@ -37,6 +39,14 @@ _DEAD_LETTER_TAGS: Final = (DEAD_LETTER_EXCHANGE_TAG, DEAD_LETTER_KEY_TAG, LIMIT
 def subscription_tag(exchange: str) -> str:
     """Give the key of the tag that keeps the ARN of a queue's subscription to an exchange."""
     return SUBSCRIPTION_TAG_PREFIX + digest(exchange)[:_DIGEST_CHARACTERS]
+
+
+def upper_tag(exchange: str) -> str:
+    """Give the key of the tag that keeps the subscriptions of a queue's upper priority levels to an exchange.
+
+    It says that they were made before the lowest level's, so that no message can have come to that one alone.
+    """
+    return UPPER_TAG_PREFIX + digest(exchange)[:_DIGEST_CHARACTERS]
 
 
 def unnamed_key_tag(exchange: str) -> tuple[str, str]:
@@ -91,10 +101,19 @@ class QueueTags:
         """The ARN of the subscription to an exchange."""
         return self.tags.get(subscription_tag(exchange))
 
+    def upper_ids(self, exchange: str) -> list[str]:
+        """The ids of the upper levels' subscriptions to an exchange, the lowest first; none without priorities."""
+        return unpack_ids(self.tags.get(upper_tag(exchange), ""))
+
     @property
     def subscriptions(self) -> list[str]:
-        """The ARNs of all subscriptions."""
-        return [value for key, value in self.tags.items() if key.startswith(SUBSCRIPTION_TAG_PREFIX)]
+        """The ARNs of all subscriptions, those of the upper levels included."""
+        arns = []
+        for key, arn in self.tags.items():
+            if key.startswith(SUBSCRIPTION_TAG_PREFIX):
+                upper = self.tags.get(UPPER_TAG_PREFIX + key.removeprefix(SUBSCRIPTION_TAG_PREFIX), "")
+                arns += [arn, *(f"{arn.rpartition(':')[0]}:{one}" for one in unpack_ids(upper))]
+        return arns
 
     @property
     def levels(self) -> int:

@@ -1,8 +1,9 @@
 """Message attributes: a plain mapping for the user, AWS's form on the wire, and the few we reserve.
 
-Reserved are ``kombu`` (the version of the envelope) on every message, on SNS the two that filter policies look at
-(:mod:`kombu_sns_sqs.topology.filters`), and in their place ``kombu-order`` in a companion queue. The rest of SNS's ten
-is the user's: with an eleventh, raw delivery would discard the message without a word.
+Reserved are ``kombu`` (the version of the envelope) on every message, on SNS the three that filter policies look at
+(:mod:`kombu_sns_sqs.topology.filters`, :mod:`kombu_sns_sqs.topology.levels`), and in their place ``kombu-order`` in a
+companion queue. The rest of SNS's ten is the user's: with an eleventh, raw delivery would discard the message without
+a word.
 https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
 """
 
@@ -22,7 +23,7 @@ ENVELOPE_VERSION: Final = "1"
 #: What a message carries through a queue that knows neither groups nor deduplication.
 ORDERING_ATTRIBUTE: Final = "kombu-order"
 #: What a message carries through SNS.
-ROUTING_ATTRIBUTES: Final = frozenset({"rk", "n"})
+ROUTING_ATTRIBUTES: Final = frozenset({"rk", "n", "kombu-priority"})
 #: Attributes kept for the transport.
 RESERVED: Final = ROUTING_ATTRIBUTES | {ENVELOPE_ATTRIBUTE, ORDERING_ATTRIBUTE}
 #: Attributes a user can set on one message.

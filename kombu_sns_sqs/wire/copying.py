@@ -8,7 +8,9 @@ from kombu_sns_sqs.wire import envelope
 
 
 def copy(delivery: Delivery) -> Outgoing:
-    """Write a message anew: the same envelope, publish id and attributes, those for filters included.
+    """Write a message anew: the same envelope, publish id and attributes, but for those that SNS filters by.
+
+    Those would have it matched again, where it was sent to the queue itself.
 
     Raises:
         MessageError: it cannot be written as JSON.
@@ -33,7 +35,7 @@ def copy(delivery: Delivery) -> Outgoing:
         ).body
     return Outgoing(
         body=str(body),
-        attributes=delivery.attributes,
+        attributes=attrs.sent_on(delivery.attributes),
         publish_id=publish_id,
         priority=content.priority,
         group_id=delivery.system_attributes.get("MessageGroupId"),

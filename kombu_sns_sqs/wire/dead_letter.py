@@ -7,6 +7,7 @@ from typing import Final
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.topology.filters import routing_attributes
+from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import envelope
 from kombu_sns_sqs.wire.deaths import Death
@@ -36,7 +37,8 @@ def encode(
     outgoing = envelope.encode(
         message, exchange=exchange, routing_key=routing_key, publish_id=publish_id, compat=compat
     )
-    ours = {**outgoing.attributes, **(routing_attributes(routing_key) if exchange else {})}
+    ways = {**routing_attributes(routing_key), **priority_attributes(outgoing.priority)} if exchange else {}
+    ours = {**outgoing.attributes, **ways}
     theirs = [(name, value) for name, value in death.delivery.attributes.items() if name not in attrs.RESERVED]
     # What a stranger sent may have all ten attributes; with an eleventh AWS would take none of the message.
     room = quotas.MAX_MESSAGE_ATTRIBUTES - len(ours)

@@ -50,7 +50,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("settling.settler",),
     ("settling.settlements",),
     ("topology.binder", "topology.companions"),
-    ("topology.access", "topology.exchanges", "topology.filtering", "topology.making", "topology.subscriptions"),
+    ("topology.filtering",),
+    ("topology.access", "topology.exchanges", "topology.making", "topology.subscriptions"),
     (
         "topology.directory",
         "topology.emptying",
@@ -65,6 +66,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "topology.entities",
         "topology.filters",
+        "topology.levels",
         "topology.policies",
         "topology.bindings",
         "topology.patterns",
@@ -108,6 +110,7 @@ PURE = (
     "topology.differences",
     "topology.entities",
     "topology.filters",
+    "topology.levels",
     "topology.patterns",
     "topology.policies",
     "topology.rules",

@@ -10,6 +10,8 @@ from kombu import Exchange, Queue
 from .waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kombu import Connection, Message, Producer
 
     from .expectations import Expectation
@@ -70,13 +72,49 @@ def test_consumer_with_a_window_of_one_works_in_order_of_priority(
     assert done == [10, 8, 5, 2]
 
 
-def test_priority_holds_through_an_exchange(declare: Declare, names: Names, producer: Producer, channel: Any) -> None:
-    """A direct exchange passes it on."""
-    queue = declare(Queue(names("urgent"), Exchange(names("shop"), type="direct"), routing_key="k", max_priority=10))
-    for priority in (1, 9):
-        producer.publish(priority, exchange=queue.exchange.name, routing_key="k", priority=priority)
-    waiting(channel, queue, 2)
-    assert sorted(eventually(lambda: queue.get(no_ack=True)).payload for _ in range(2)) == [1, 9]
+@pytest.fixture(params=["direct", "topic", "fanout"])
+def publish_all(
+    request: pytest.FixtureRequest, declare: Declare, names: Names, producer: Producer, channel: Any
+) -> Any:
+    """Publish through an exchange, with the priorities given, to a queue that orders them; give the queue."""
+    exchange = Exchange(names("shop"), type=request.param)
+    queue = declare(Queue(names("urgent"), exchange, routing_key="k", max_priority=9))
+    plain = declare(Queue(names("plain"), exchange, routing_key="k"))
+
+    def publish(*priorities: int) -> Queue:
+        for priority in priorities:
+            producer.publish(priority, exchange=exchange.name, routing_key="k", priority=priority)
+        waiting(channel, plain, len(priorities))
+        # A broker may count copies that it will not deliver.
+        eventually(lambda: channel.queue_declare(queue=queue.name, passive=True).message_count >= len(priorities))
+        return queue
+
+    return publish
+
+
+def test_priority_holds_through_an_exchange(publish_all: Callable[..., Queue]) -> None:
+    """Of whatever type: the highest of all that is waiting is got first, and nothing twice."""
+    queue = publish_all(0, 5, 3, 9, 1, 7)
+    assert [eventually(lambda: queue.get(no_ack=True)).payload for _ in range(6)] == [9, 7, 5, 3, 1, 0]
+    assert queue.get(no_ack=True) is None
+
+
+def test_consumer_with_a_window_of_one_sees_the_order_through_an_exchange(
+    publish_all: Callable[..., Queue], connection: Connection, loop: Loop
+) -> None:
+    """Also what has a priority above the maximum, or none; and what is of one priority comes once each."""
+    queue = publish_all(0, 5, 3, 9, 1, 7, 200)
+    done = []
+
+    def on_message(message: Message) -> None:
+        done.append(message.payload)
+        message.ack()
+
+    with connection.Consumer([queue], on_message=on_message, prefetch_count=1):
+        loop.until(lambda: len(done) == 7, connection)
+    assert queue.get(no_ack=True) is None
+    assert sorted(done[:2]) == [9, 200]
+    assert done[2:] == [7, 5, 3, 1, 0]
 
 
 def test_queue_without_priorities_ignores_them(

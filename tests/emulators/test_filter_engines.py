@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from kombu_sns_sqs.addressing import queue_name, topic_name
 from kombu_sns_sqs.quotas import MAX_RECEIVE_MESSAGES
 from kombu_sns_sqs.topology.filters import compile_policy, routing_attributes
+from kombu_sns_sqs.topology.levels import Share, priority_attributes
 from kombu_sns_sqs.topology.patterns import exchange_matches
 from kombu_sns_sqs.topology.policies import merge_statement, queue_policy, sns_statement, topics_arn
 from tests.brokers.emulators import Emulator, Localstack, Ministack, Moto
@@ -110,10 +111,12 @@ class Engine:
         attributes = {"RawMessageDelivery": "true"} | ({"FilterPolicy": policy_json} if policy_json else {})
         self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.arn_of(queue_url), Attributes=attributes)
 
-    def publish(self, topic: str, routing_key: str) -> None:
-        """Publish a message whose body tells its routing key."""
+    def publish(self, topic: str, routing_key: str, priority: int = 0) -> None:
+        """Publish a message whose body tells its routing key, and its priority if it has one."""
         self.sns.publish(
-            TopicArn=topic, Message=f"key={routing_key}", MessageAttributes=routing_attributes(routing_key)
+            TopicArn=topic,
+            Message=f"key={routing_key}" + (f"!{priority}" if priority else ""),
+            MessageAttributes={**routing_attributes(routing_key), **priority_attributes(priority)},
         )
 
     def received(self, queue_url: str, *, due: Iterable[str]) -> set[str]:
@@ -231,6 +234,24 @@ def test_the_engine_lets_pass_what_the_bindings_take(engine: Engine) -> None:
 def test_the_engine_lets_pass_what_any_bindings_take(engine: Engine, bound: list[BoundKeys], keys: list[str]) -> None:
     """The same for bindings that nobody thought of."""
     check(bound, keys, deliver(engine, bound, keys))
+
+
+@pytest.mark.parametrize("bound", [(("direct", "k"),), (("topic", "k.#"),), (("topic", "#"),)], ids=str)
+def test_the_engine_lets_each_level_have_its_share(engine: Engine, bound: BoundKeys) -> None:
+    """And nothing else, but for the lowest where there is no condition on the key to go with that on the priority."""
+    run = uuid.uuid4().hex[:8]
+    topic, levels, priorities = engine.topic(f"levels-{run}"), 3, (0, 1, 2, 3, 200)
+    shares = [Share(level=level, levels=levels) for level in range(levels)]
+    queues = [engine.queue(f"q-{run}-{share.level}", topics=topic, account_id=account_of(topic)) for share in shares]
+    for share, queue in zip(shares, queues, strict=True):
+        policy = compile_policy(bound, share)
+        engine.subscribe(topic, queue, policy and policy.json)
+    for priority in priorities:
+        engine.publish(topic, "k", priority)
+    for share, queue in zip(shares, queues, strict=True):
+        sent = priorities if compile_policy(bound, share) is None else [one for one in priorities if share.takes(one)]
+        due = {f"k!{priority}" if priority else "k" for priority in sent}
+        assert engine.received(queue, due=due) == due
 
 
 def test_a_queue_created_with_its_policy_receives_from_topics_of_the_prefix_alone(strict_engine: Engine) -> None:

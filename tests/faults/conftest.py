@@ -12,6 +12,7 @@ from kombu.asynchronous import Hub, set_event_loop
 
 import kombu_sns_sqs
 from kombu_sns_sqs.local import LocalService
+from tests.faults.account import Account
 from tests.faults.relay import Relay
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def relay(service: LocalService) -> Iterator[Relay]:
 def prefix() -> str:
     """A name prefix of this test's own."""
     return f"f{uuid4().hex[:8]}-"
+
+
+@pytest.fixture
+def account(service: LocalService, prefix: str) -> Account:
+    """The account, around the relay."""
+    return Account(service.endpoint_url, prefix)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
 from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
+from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import envelope
 
 JSON = st.recursive(
@@ -144,7 +145,7 @@ def test_without_awss_time_nothing_expires() -> None:
 
 @pytest.mark.parametrize(("priority", "level"), [(0, 0), (2, 2), (9, 2), (255, 2)])
 def test_a_message_is_delivered_at_its_own_level(priority: int, level: int) -> None:
-    """Wherever it was received: SNS delivers to level 0."""
+    """Wherever it was received: SNS may deliver to level 0."""
     delivery = read(sent(priority=priority))
     assert arrivals.arrive(delivery, queue=queue(levels=3), aws_now=1e3, now=0.0).level == level
 
@@ -158,6 +159,23 @@ def test_only_what_came_through_a_topic_is_matched() -> None:
     assert arrivals.match(read(sent(exchange="e")), known, received_at=0.0) is Match.NO
     known.add("e", "direct", "k")
     assert arrivals.match(read(sent(exchange="e")), known, received_at=0.0) is Match.YES
+
+
+def test_a_message_belongs_to_the_level_that_the_filters_see() -> None:
+    """By the attribute and not by its envelope: the filters withhold by that. What came directly belongs anyhow."""
+    known, three = KnownBindings(), queue(levels=3)
+    known.replace([("e", "direct", "k")], as_of=1e12, read_at=1e12, levels={"e": 3})
+
+    def verdicts(message: dict[str, Any]) -> list[Match]:
+        deliveries = [arrivals.read(message, queue=three, url=url) for url in three.urls]
+        return [arrivals.match(delivery, known, received_at=0.0) for delivery in deliveries]
+
+    marked = sent(exchange="e", priority=2)
+    marked["MessageAttributes"] |= priority_attributes(1)
+    assert verdicts(marked) == [Match.NO, Match.YES, Match.NO]
+    assert verdicts(sent(exchange="e", priority=2)) == [Match.YES, Match.NO, Match.NO]
+    assert verdicts(sent(exchange="", priority=2)) == [Match.YES] * 3
+    assert verdicts(raw("foreign")) == [Match.YES] * 3
 
 
 def test_a_message_tells_where_it_came_from() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.errors import AddressingError
-from kombu_sns_sqs.topology.filters import compile_policy, policy_covers, routing_attributes
+from kombu_sns_sqs.topology.filters import compile_policy, policy_covers, routing_attributes, share_policy
+from kombu_sns_sqs.topology.levels import Share, priority_attributes
 from kombu_sns_sqs.topology.patterns import exchange_matches
 
 word = st.sampled_from(["a", "b", "", "cc", 'q"', "ü", "\\"])
@@ -24,13 +25,17 @@ def evaluate(policy_json: str, attributes: dict[str, dict[str, str]]) -> bool:
     """Decide as SNS documents it: every key of the policy must find one condition of its list fulfilled."""
     policy: dict[str, list[Any]] = json.loads(policy_json)
     return all(
-        key in attributes and any(fulfils(attributes[key], condition) for condition in conditions)
+        any(fulfils(attributes.get(key), condition, any_at_all=bool(attributes)) for condition in conditions)
         for key, conditions in policy.items()
     )
 
 
-def fulfils(attribute: dict[str, str], condition: Any) -> bool:
-    """Decide one condition on one attribute."""
+def fulfils(attribute: dict[str, str] | None, condition: Any, *, any_at_all: bool) -> bool:
+    """Decide one condition on one attribute: that it is not there counts only beside others."""
+    if condition == {"exists": False}:
+        return attribute is None and any_at_all
+    if attribute is None:
+        return False
     value = attribute["StringValue"]
     if isinstance(condition, str):
         return attribute["DataType"] == "String" and value == condition
@@ -241,6 +246,61 @@ def test_a_filter_does_not_cover_a_binding_that_takes_everything() -> None:
     assert policy_covers(written, [("direct", "a")])
     assert not policy_covers(written, [("direct", None)])
     assert not policy_covers(written, [("fanout", "a")])
+
+
+# -- levels -------------------------------------------------------------------------------------------------
+
+shares = st.integers(2, 10).flatmap(
+    lambda levels: st.builds(Share, level=st.integers(0, levels - 1), levels=st.just(levels))
+)
+
+
+@given(bound=bindings, routing_key=routing_keys, share=shares, priority=st.integers(0, 12))
+def test_a_level_is_sent_its_share_of_what_the_bindings_take(
+    bound: list[tuple[str, str]], routing_key: str, share: Share, priority: int
+) -> None:
+    """All of that, and with a policy that speaks of the priority nothing that is another level's."""
+    policy = compile_policy(bound, share)
+    attributes = {**routing_attributes(routing_key), **priority_attributes(priority)}
+    sent = policy is None or evaluate(policy.json, attributes)
+    if share.takes(priority):
+        without = compile_policy(bound)
+        assert sent == (without is None or evaluate(without.json, attributes) or policy == share_policy(share))
+    elif policy is not None:
+        assert not sent
+
+
+@given(bound=bindings | st.just([("fanout", "")]), share=shares, other=shares)
+def test_a_policy_of_a_level_covers_that_level_alone(bound: list[tuple[str, str]], share: Share, other: Share) -> None:
+    """Another level's, or one of a queue without levels, is written anew."""
+    policy = compile_policy(bound, share)
+    assert policy_covers(policy and policy.json, bound, share)
+    if policy is not None and share.conditions != other.conditions:
+        assert not policy_covers(policy.json, bound, other)
+        assert not policy_covers(policy.json, bound)
+
+
+def test_the_lowest_level_is_never_filtered_by_priority_alone() -> None:
+    """That an attribute is not there does not match a message without any, which is what strangers publish."""
+    lowest, upper = Share(level=0, levels=3), Share(level=1, levels=3)
+    assert compile_policy([("fanout", "")], lowest) is None
+    assert compile_policy([("topic", "#")], lowest) is None
+    policy = compile_policy([("topic", "#")], upper)
+    assert policy is not None
+    assert json.loads(policy.json) == {"kombu-priority": [{"numeric": ["=", 1]}]}
+
+
+def test_a_policy_of_a_level_keeps_to_the_limits() -> None:
+    """Its conditions count towards the combinations; what does not fit any more is left to the level alone."""
+    bound = [("direct", f"k{number}") for number in range(100)]
+    assert compile_policy(bound) is not None
+    assert (
+        compile_policy(bound, Share(level=0, levels=3)) is None
+        or compile_policy(bound, Share(level=0, levels=3)).combinations <= quotas.MAX_FILTER_COMBINATIONS
+    )
+    highest = compile_policy(bound, Share(level=2, levels=3))
+    assert highest is not None
+    assert json.loads(highest.json)["kombu-priority"] == [{"numeric": [">=", 2]}]
 
 
 # -- attributes ---------------------------------------------------------------------------------------------
