@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
-from kombu_sns_sqs.aws.secrecy import secretly
+from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, exception_for
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ControlPlane:
     ) -> Reply:
         session = self._sessions.get(identity)
         try:
-            with secretly():
+            with Secretly():
                 answer = getattr(session.control(service, briefly=briefly), method)(**arguments)
         except _FAILURES as exc:
             return Reply(failure=session.failure_of(exc, method))
