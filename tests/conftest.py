@@ -15,6 +15,7 @@ of them started once a session on free ports of 127.0.0.1 and gone with the sess
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,10 @@ from tests.brokers import BROKERS, Broker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+# A shell starts what runs in its background with Ctrl-C ignored, and processes of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something of the machine and its load, nothing of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

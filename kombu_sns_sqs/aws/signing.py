@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -34,6 +34,14 @@ class _Request:
         self.context: dict[str, Any] = {}
 
 
+class _Key(NamedTuple):
+    """What a day's signatures have in common."""
+
+    day: str
+    scope: str
+    key: bytes
+
+
 class Signer(SigV4Auth):
     """Signs POSTs to one endpoint with one set of credentials. Safe for threads.
 
@@ -50,7 +58,9 @@ class Signer(SigV4Auth):
         self._user_agent = user_agent
         self._host: str = super().headers_to_sign(_Request(url, {}, b""))["host"]
         self._path = self._normalize_url_path(urlsplit(url).path)
-        self._keys: tuple[str, bytes] = ("", b"")
+        self._key = _Key("", "", b"")
+        #: The names of a request's headers → each in lower case and as it is, sorted, and the list that is signed.
+        self._orders: dict[tuple[str, ...], tuple[list[tuple[str, str]], str]] = {}
 
     def sign(self, headers: Mapping[str, str], body: bytes) -> tuple[tuple[str, str], ...]:
         """Give the headers to send: those given, which are all signed, and those that make the signature."""
@@ -62,27 +72,44 @@ class Signer(SigV4Auth):
 
     def canonical_request(self, request: _Request) -> str:
         """Give the request in the form that is signed."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        headers["host"] = self._host
-        lines = "\n".join([f"{name}:{headers[name]}" for name in sorted(headers)])
-        signed = self.signed_headers(headers)
+        headers = request.headers
+        order, signed = self._order(tuple(headers))
+        lines = "\n".join([f"{lower}:{headers.get(name, self._host)}" for lower, name in order])
         return f"POST\n{self._path}\n\n{lines}\n\n{signed}\n{sha256(request.body).hexdigest()}"
 
     def headers_to_sign(self, request: _Request) -> Mapping[str, str]:
         """Give what :meth:`signed_headers` takes."""
-        return {**request.headers, "host": self._host}
+        return request.headers
 
     def signed_headers(self, headers_to_sign: Mapping[str, str]) -> str:
         """Name the headers that are signed."""
-        return ";".join(sorted([name.lower() for name in headers_to_sign]))
+        return self._order(tuple(headers_to_sign))[1]
+
+    def scope(self, request: _Request) -> str:
+        """Say whose key signs, and for what."""
+        return f"{self.credentials.access_key}/{self.credential_scope(request)}"
+
+    def credential_scope(self, request: _Request) -> str:
+        """Say for what a key of the day is good."""
+        return self._key_of(request).scope
 
     def signature(self, string_to_sign: str, request: _Request) -> str:
         """Sign with the key of the day."""
+        return hmac.digest(self._key_of(request).key, string_to_sign.encode(), "sha256").hex()
+
+    def _order(self, names: tuple[str, ...]) -> tuple[list[tuple[str, str]], str]:
+        order = self._orders.get(names)
+        if order is None:
+            lower = sorted((name.lower(), name) for name in (*names, "Host"))
+            order = self._orders[names] = lower, ";".join(name for name, _ in lower)
+        return order
+
+    def _key_of(self, request: _Request) -> _Key:
         day = request.context["timestamp"][:8]
-        known, key = self._keys
-        if known != day:
+        if self._key.day != day:
+            parts = day, self._region_name, self._service_name, "aws4_request"
             key = f"AWS4{self.credentials.secret_key}".encode()
-            for part in (day, self._region_name, self._service_name, "aws4_request"):
+            for part in parts:
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._keys = day, key
-        return hmac.digest(key, string_to_sign.encode(), "sha256").hex()
+            self._key = _Key(day, "/".join(parts), key)
+        return self._key

@@ -31,6 +31,8 @@ __all__ = (
 
 #: Seconds the answer to a long poll may come after the end of the wait.
 _POLL_MARGIN: Final = 5.0
+#: Made once: ``json.dumps`` with options makes one for every request.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def send_message(
@@ -186,7 +188,7 @@ def _json(request: dict[str, Any]) -> bytes:
     # UTF-8 and not ASCII escapes: the request is then as long as what AWS counts, a half to a third for most scripts,
     # and a lone surrogate, which AWS refuses, is found here.
     try:
-        return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(request).encode()
     except UnicodeEncodeError as exc:
         raise MessageError(f"half a surrogate pair at position {exc.start} of the request: no legal text") from exc
 

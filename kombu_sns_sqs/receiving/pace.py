@@ -61,7 +61,8 @@ class Pace:
             self.want = min(self.want * 2, MAX_POLLS)
         elif got < asked:
             self.want = max(1, self.want // 2) if got else 1
-        self.ask = min(asked * 2, quotas.MAX_RECEIVE_MESSAGES) if got == asked else got
+        # Asked for little where slots were few, a queue may still have all that was known of it.
+        self.ask = max(self.ask, min(asked * 2, quotas.MAX_RECEIVE_MESSAGES)) if got == asked else got
 
     def failed(self, *, until: float) -> None:
         """Note that a poll has failed, and that the next may not begin before a point of the clock."""

@@ -6,13 +6,16 @@ idle queues share half of the window, and where that is no more than a slot for 
 and reserve nothing. What those bring over the window is held, outside the application, for a short while.
 
 Slots come free one by one, with each ack, and a poll that asks for one message costs as much as one that asks for ten.
-So a few free slots wait a moment for others, while the application still has the rest of its window to work on.
+So a few free slots wait a moment for others, while the application still has the rest of its window to work on. And
+where many queues want them, they are given out in turns: what gathers for the one that has waited longest is not taken
+by small polls of others.
 
 Where messages are fetched on demand, the application says how many more it has a place for, beside its window.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -22,7 +25,7 @@ from kombu_sns_sqs import quotas
 #: to work on meanwhile; in one no larger than the pool a process is idle for as long.
 GATHER_AT_MOST: Final = 0.05
 GATHER_PER_SLOT: Final = 0.001
-#: Seconds after which a queue that finds all slots taken by others may ask for a single message.
+#: Seconds without any new poll after which a queue that finds all slots taken may ask for a single message.
 PATIENCE: Final = 0.5
 
 
@@ -48,7 +51,18 @@ class Window:
         cap: the limit that holds where the prefetch count is 0, AMQP's "unlimited".
     """
 
-    __slots__ = ("_few_since", "buffered", "cap", "demand", "in_hand", "prefetch_count", "reserved", "sources")
+    __slots__ = (
+        "_few_since",
+        "_given_at",
+        "_refused_at",
+        "buffered",
+        "cap",
+        "demand",
+        "in_hand",
+        "prefetch_count",
+        "reserved",
+        "sources",
+    )
 
     def __init__(self, *, cap: int, prefetch_count: int = 0) -> None:
         self.cap = cap
@@ -65,6 +79,8 @@ class Window:
         self.sources = 0
         #: Since when there have been free slots, but too few for a poll.
         self._few_since: float | None = None
+        #: When slots were given to a poll, and when a queue was refused those there were.
+        self._given_at = self._refused_at = -math.inf
 
     @property
     def limit(self) -> int:
@@ -100,11 +116,14 @@ class Window:
     def grant(self, ask: int, *, polling: bool, since: float | None, now: float) -> Grant:
         """Say for how many messages a poll may ask.
 
+        All queues are asked in one go, those first that have had nothing for longest. When one of them is refused, no
+        slots are given to those after it.
+
         Args:
             ask: for how many it would be good, as far as is known; 0: nothing is.
             polling: whether the queue has a poll in flight already.
             since: since when it has been refused one, on the monotonic clock.
-            now: on the same clock.
+            now: on the same clock; the same for all queues that are asked in one go.
         """
         if self.buffered >= self._room:
             return Grant()
@@ -114,13 +133,16 @@ class Window:
         free = self._free
         # On demand a free slot is a process that stands idle.
         enough = 1 if self.demand is not None else min(wanted, max(1, self.limit // 2))
-        if free >= enough or (free > 0 and self._have_gathered(now)):
+        if self._refused_at != now and (free >= enough or (free > 0 and self._have_gathered(now))):
             self._few_since = None
+            self._given_at = now
             return Grant(messages=min(free, wanted), reserved=min(free, wanted))
         if free > 0 and self._few_since is not None:
+            if not polling:
+                self._refused_at = now
             return Grant(again=self._few_since + self._gather)
         self._few_since = None
-        patient_until = (now if since is None else since) + PATIENCE
+        patient_until = max(now if since is None else since, self._given_at) + PATIENCE
         if not polling and now >= patient_until:
             return Grant(messages=1)
         return Grant(again=None if polling else patient_until)

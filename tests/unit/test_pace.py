@@ -30,6 +30,11 @@ def test_a_queue_that_gave_all_it_was_asked_for_is_asked_for_twice_as_much() -> 
     assert [after((10, 3)).ask, after((10, 0)).ask] == [3, 0]
 
 
+def test_a_queue_that_gave_the_one_message_there_was_a_slot_for_is_asked_for_as_much_as_before() -> None:
+    """Little was free: that says nothing of its backlog."""
+    assert after((10, 10), (1, 1)).ask == 10
+
+
 def test_the_time_of_waiting_begins_with_the_first_refusal() -> None:
     """And ends with a poll, or when only an ack can help."""
     pace = Pace()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kombu_sns_sqs.receiving.pace import Pace
 from kombu_sns_sqs.receiving.window import GATHER_AT_MOST, PATIENCE, Grant, Window
 
 STEPS = st.lists(
@@ -128,3 +129,58 @@ def test_a_queue_that_finds_all_slots_taken_may_have_one_message_after_a_while()
     assert ask(of, 10, now=5) == Grant(again=5 + PATIENCE)
     assert ask(of, 10, since=5, now=5 + PATIENCE) == Grant(messages=1, reserved=0)
     assert ask(of, 10, polling=True, since=5, now=5 + PATIENCE) == Grant()
+
+
+def test_a_queue_waits_for_as_long_as_slots_are_given_to_others() -> None:
+    """Its turn comes: a message fetched alone costs as much as ten."""
+    of = window(20, sources=3)
+    of.reserved = 20
+    assert ask(of, 10, now=5) == Grant(again=5 + PATIENCE)
+    of.reserved = 10
+    assert ask(of, 10, now=5.25).messages == 10
+    of.reserved = 20
+    assert ask(of, 10, since=5, now=5 + PATIENCE) == Grant(again=5.25 + PATIENCE)
+
+
+def test_what_gathers_for_a_queue_is_not_taken_by_small_polls_of_those_after_it() -> None:
+    """They have their turn when it has had its own; a second poll of a queue can wait without being in the way."""
+    of = window(20, in_hand=15, sources=3)
+    assert ask(of, 10, now=5).messages == 0
+    assert ask(of, 4, now=5).messages == 0
+    of.in_hand = 10
+    assert [ask(of, messages, now=5.001).messages for messages in (10, 4)] == [10, 4]
+    of = window(20, in_hand=15, sources=3)
+    assert ask(of, 10, polling=True, now=5).messages == 0
+    assert ask(of, 4, now=5).messages == 4
+
+
+@settings(max_examples=20)
+@given(queues=st.integers(2, 100), limit=st.integers(20, 200), settled=st.integers(5, 40))
+def test_backlogged_queues_take_turns_at_ten_messages_a_poll(queues: int, limit: int, settled: int) -> None:
+    """However many they are under one window: few polls for each message, and as many messages for each queue."""
+    of, now = window(limit, sources=queues), 0.0
+    paces = {number: Pace() for number in range(queues)}
+    got = dict.fromkeys(paces, 0)
+    polls = 0
+    for _ in range(50 * queues // settled):
+        asked: list[tuple[int, Grant]] = []
+        for number in sorted(paces, key=lambda number: got[number]):
+            pace = paces[number]
+            grant = of.grant(pace.ask, polling=pace.in_flight > 0, since=pace.waiting_since, now=now)
+            if grant.messages:
+                pace.polls()
+                of.reserved += grant.reserved
+                asked.append((number, grant))
+            else:
+                pace.wait_for_slots(now, grant.again)
+        for number, grant in asked:
+            polls += 1
+            got[number] += grant.messages
+            of.reserved -= grant.reserved
+            of.in_hand += grant.messages
+            paces[number].in_flight -= 1
+            paces[number].answered(asked=grant.messages, got=grant.messages)
+        of.in_hand = max(0, of.in_hand - settled)
+        now += 0.02
+    assert max(got.values()) - min(got.values()) <= 30
+    assert polls <= sum(got.values()) / 5 + 6 * queues
