@@ -9,6 +9,9 @@ from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.poller import Poller
 
+#: What names a lane: its channel, its queue, and whether it is bound by the prefetch count.
+Key = tuple[int, str, bool]
+
 
 @dataclass(slots=True, eq=False)
 class Consumer:
@@ -22,8 +25,8 @@ class Consumer:
     hand_over: Callable[[Delivery, Consumer], None]
 
     @property
-    def lane(self) -> tuple[int, str, bool]:
-        """What names its lane: its channel, its queue, and whether it is bound by the prefetch count."""
+    def lane(self) -> Key:
+        """What names its lane."""
         return id(self.qos), self.queue, self.no_ack
 
 
@@ -38,7 +41,11 @@ class Lane:
     @property
     def blocked(self) -> bool:
         """Whether no consumer may be given a message now."""
-        return not any(consumer.no_ack or consumer.qos.can_consume() for consumer in self.consumers)
+        # No generator: this is asked for each lane at each turn, and there may be a hundred.
+        for consumer in self.consumers:  # noqa: SIM110
+            if consumer.no_ack or consumer.qos.can_consume():
+                return False
+        return True
 
     @property
     def held_back(self) -> bool:
@@ -50,10 +57,9 @@ class Lane:
 
         For ``patience`` seconds, but on demand for none: an application that takes long should keep nobody waiting.
         """
-        since = self.poller.overflow_since()
-        if since is None or not self.poller.window.overfull or not self.blocked:
+        if not self.poller.ready or not self.poller.window.overfull or not self.blocked:
             return None
-        return since + (patience if self.poller.window.demand is None else 0.0)
+        return self.poller.ready_since + (patience if self.poller.window.demand is None else 0.0)
 
     def give_back_overflow(self, now: float, patience: float) -> None:
         """Give back what has come over the window and has been kept long enough."""
@@ -68,3 +74,35 @@ class Lane:
                 self.consumers.append(self.consumers.pop(position))
                 return consumer
         return None
+
+
+def deliver_one(lanes: dict[Key, Lane], now: float) -> bool:
+    """Hand over one message; the queue it came from is asked last the next time."""
+    return any(_deliver_from(lanes, key, lane, now) for key, lane in _with_messages(lanes))
+
+
+def deliver_all(lanes: dict[Key, Lane], now: float) -> None:
+    """Hand over what there is and windows allow, a message of each queue in turn."""
+    delivered = True
+    while delivered:  # A callback may have made room for what was passed over.
+        delivered = False
+        ready = _with_messages(lanes)
+        while ready:
+            ready = [(key, lane) for key, lane in ready if _deliver_from(lanes, key, lane, now)]
+            delivered = delivered or bool(ready)
+
+
+def _with_messages(lanes: dict[Key, Lane]) -> list[tuple[Key, Lane]]:
+    return [(key, lane) for key, lane in lanes.items() if lane.poller.ready]
+
+
+def _deliver_from(lanes: dict[Key, Lane], key: Key, lane: Lane, now: float) -> bool:
+    consumer = lane.next_consumer()
+    delivery = lane.poller.take(now) if consumer is not None else None
+    if consumer is None or delivery is None:
+        return False
+    if lanes.get(key) is lane:
+        del lanes[key]
+        lanes[key] = lane
+    consumer.hand_over(delivery, consumer)
+    return True

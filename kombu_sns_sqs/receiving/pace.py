@@ -85,5 +85,7 @@ class Pace:
 
     def next_try(self) -> float | None:
         """When there may be something to do though nothing has happened; None: never."""
-        moments = [self.again, None if self.in_flight else self.retry_at]
-        return min((moment for moment in moments if moment is not None), default=None)
+        retry_at = None if self.in_flight else self.retry_at
+        if self.again is None or retry_at is None:
+            return retry_at if self.again is None else self.again
+        return min(self.again, retry_at)

@@ -208,8 +208,7 @@ class Poller:
 
         That is when a failed poll may be repeated, and when one that found no free slots may look again.
         """
-        moments = [level.next_try() for level in self._levels]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min((at for level in self._levels if (at := level.next_try()) is not None), default=None)
 
     # -- what arrives ----------------------------------------------------------------------------------------
 
@@ -267,9 +266,10 @@ class Poller:
     def _probing_above(self, number: int) -> bool:
         return len(self._levels) > 1 and any(level.probing for level in self._levels[number + 1 :])
 
-    def overflow_since(self) -> float | None:
-        """When the oldest message that is not delivered arrived."""
-        return min((arrival.since for _, _, arrival in self._ready), default=None)
+    @property
+    def ready_since(self) -> float:
+        """When the oldest of those messages arrived."""
+        return min(arrival.since for _, _, arrival in self._ready)
 
     def give_back(self) -> None:
         """Give back what is not delivered."""

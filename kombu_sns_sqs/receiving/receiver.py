@@ -16,7 +16,7 @@ from vine import promise
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
-from kombu_sns_sqs.receiving.lanes import Consumer, Lane
+from kombu_sns_sqs.receiving.lanes import Consumer, Key, Lane, deliver_all, deliver_one
 from kombu_sns_sqs.receiving.last_polls import LastPolls
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
@@ -41,7 +41,7 @@ class Receiver:
         self._services = services
         self._options = services.options
         self._client: EventClient | None = None
-        self._lanes: dict[tuple[int, str, bool], Lane] = {}
+        self._lanes: dict[Key, Lane] = {}
         self._leaving: list[Poller] = []
         self._hub: Any = None
         #: The thread that has turned it last.
@@ -175,15 +175,14 @@ class Receiver:
         deadline = None if timeout is None else now + timeout
         polled = False
         while True:
-            if self._deliver_one(now):
+            if deliver_one(self._lanes, now):
                 self._poll(now, wait=FIRST_WAIT)
                 return
             left = None if deadline is None else deadline - now
             if left is not None and left <= 0 and polled:
                 raise TimeoutError("timed out")
-            self._poll(now, wait=None)
+            due = self._poll(now, wait=None)
             polled = True
-            due = self._next_due(now)
             self._event_client().run_once(shortest(left, None if due is None else due - now))
             self._judge_parked()
             now = time.monotonic()
@@ -197,8 +196,7 @@ class Receiver:
         now = time.monotonic()
         self._handing_over = True
         try:
-            while self._deliver_one(now):
-                pass
+            deliver_all(self._lanes, now)
         except BaseException:
             self._handing_over = False
             # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
@@ -208,46 +206,31 @@ class Receiver:
         # What callbacks put off until "soon", as Celery does with acks, the hub does after its sleep, else.
         if getattr(self._hub, "_ready", True):
             self._event_client().wake()
-        self._poll(now, wait=self._options.wait_time_seconds)
+        due = self._poll(now, wait=self._options.wait_time_seconds)
         if self._hub is not None:
-            due = self._next_due(now)
             self._tick.set(self._hub, None if due is None else due - now)
 
     # -- polling and delivering ------------------------------------------------------------------------------
 
-    def _poll(self, now: float, wait: int | None) -> None:
+    def _poll(self, now: float, wait: int | None) -> float | None:
+        """Start polls; say when something has to be done although nothing has happened, on the monotonic clock."""
+        due: list[float | None] = []
+        patience = self._options.overflow_seconds
+        # Those first that have had nothing for longest: slots are given out in turns.
         for key, lane in list(self._lanes.items()):
-            lane.give_back_overflow(now, self._options.overflow_seconds)
+            if lane.poller.ready:
+                lane.give_back_overflow(now, patience)
+                due.append(lane.overflows_until(patience))
             if not lane.consumers:
                 # Kept while a poll is open, which the next consumer of the queue may be glad of.
                 if not lane.poller.in_flight:
                     del self._lanes[key]
-                continue
-            if not lane.blocked:
+            elif not lane.blocked:
                 lane.poller.poll(now, wait)
-
-    def _deliver_one(self, now: float) -> bool:
-        """Hand over one message; the queue it came from is asked last the next time."""
-        for key, lane in [(key, lane) for key, lane in self._lanes.items() if lane.poller.ready]:
-            consumer = lane.next_consumer()
-            delivery = lane.poller.take(now) if consumer is not None else None
-            if consumer is None or delivery is None:
-                continue
-            if self._lanes.get(key) is lane:
-                del self._lanes[key]
-                self._lanes[key] = lane
-            consumer.hand_over(delivery, consumer)
-            return True
-        return False
-
-    def _next_due(self, now: float) -> float | None:
-        """When something has to be done although nothing has happened, on the monotonic clock."""
-        moments = [lane.poller.next_try for lane in self._lanes.values() if lane.consumers and not lane.blocked]
-        for lane in self._lanes.values():
-            moments.append(lane.overflows_until(self._options.overflow_seconds))
-            if lane.held_back:
-                moments.append(now + _LOOK_AGAIN)
-        return min((math.nextafter(moment, math.inf) for moment in moments if moment is not None), default=None)
+                due.append(lane.poller.next_try)
+            elif lane.held_back:
+                due.append(now + _LOOK_AGAIN)
+        return min((math.nextafter(moment, math.inf) for moment in due if moment is not None), default=None)
 
     def _judge_parked(self) -> None:
         fresh = self._refresher.take()
