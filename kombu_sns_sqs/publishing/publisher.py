@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
-from kombu_sns_sqs.aws.client import Client
+from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.messages import Outgoing
@@ -38,7 +38,7 @@ class Publisher:
     """Sends messages for all connections of one process. Safe for threads; returns when AWS has the message.
 
     Args:
-        client: a blocking client.
+        client: sends.
         directory: where queues and exchanges are.
         complete: finds out the priority levels of a queue this process did not declare.
         postponing: packs what is not due yet.
@@ -49,7 +49,7 @@ class Publisher:
     def __init__(
         self,
         *,
-        client: Client,
+        client: BlockingClient,
         directory: Directory,
         complete: Callable[[Queue], Queue],
         postponing: Postponing,
@@ -153,9 +153,7 @@ class Publisher:
         logger.log(level, "a message was dropped: there is no queue %r", name)
 
     def _call(self, parcel: Parcel, patience: float | None) -> Reply:
-        answers: list[Reply] = []
         operation = parcel.operation()
         if patience is not None:
             operation = replace(operation, patience=patience)
-        self._client.call(operation).then(answers.append)
-        return answers[0]
+        return self._client.perform(operation)
