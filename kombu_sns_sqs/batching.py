@@ -55,6 +55,7 @@ class Batcher(Generic[K, T]):
 
     def add(self, key: K, item: T, *, now: float, size: int = 0) -> bool:
         """Take an item in; True where that made a batch due."""
+        full = len(self._full)
         batch = self._open.get(key)
         if batch is not None and batch.size + size > self.max_bytes:
             self._close(key)
@@ -65,7 +66,7 @@ class Batcher(Generic[K, T]):
         batch.size += size
         if len(batch.items) >= self.max_items or batch.size >= self.max_bytes:
             self._close(key)
-        return bool(self._full) or self.max_age <= 0
+        return len(self._full) > full or self.max_age <= 0
 
     def due(self, now: float) -> list[tuple[K, list[T]]]:
         """Hand out the batches that are full or old enough; they are the caller's from then on."""
