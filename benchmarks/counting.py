@@ -24,6 +24,8 @@ class Counter(abc.ABC):
 
     #: What the tables call it.
     name: str
+    #: Whether it can leave out the processes that the program forks.
+    alone: bool
 
     @abc.abstractmethod
     def each(
@@ -34,18 +36,20 @@ class Counter(abc.ABC):
     @staticmethod
     def _run(
         testbed: Testbed, contender: Contender, module: str, prefix: Sequence[str], **settings: Any
-    ) -> tuple[int, str]:
+    ) -> tuple[int, int, str]:
+        """Run it; give its messages, its process id and its last words."""
         with testbed.program(module, contender, prefix=prefix, **settings) as program:
             while "messages" not in (answer := program.hear(300)):
                 pass
             program.stop(grace=60)
-            return answer["messages"], program.last_words
+            return answer["messages"], program.process.pid, program.last_words
 
 
 class Perf(Counter):
     """Two runs of different length: what comes once, imports and connections, cancels out."""
 
     name = "perf"
+    alone = False  # Told to leave out child processes, it leaves out threads, too.
 
     def each(
         self, testbed: Testbed, contender: Contender, module: str, *, messages: int, skip: int, **settings: Any
@@ -60,7 +64,7 @@ class Perf(Counter):
     def _count(self, testbed: Testbed, contender: Contender, module: str, **settings: Any) -> tuple[int, int]:
         output: Path = testbed.folder / "perf.csv"
         prefix = ["perf", "stat", "-x,", "-e", "instructions:u", "-o", str(output)]
-        messages, _ = self._run(testbed, contender, module, prefix, **settings)
+        messages, _, _ = self._run(testbed, contender, module, prefix, **settings)
         return messages, _found(r"^(\d+),[^\n]*instructions:u", output.read_text())
 
 
@@ -71,6 +75,7 @@ class Callgrind(Counter):
     """
 
     name = "callgrind"
+    alone = True
 
     def each(
         self, testbed: Testbed, contender: Contender, module: str, *, messages: int, skip: int, **settings: Any
@@ -78,8 +83,8 @@ class Callgrind(Counter):
         """Run it once."""
         options = ("--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null", "--vgdb-poll=500")
         settings = {**settings, "messages": messages + skip, "skip": skip, "gate": self.name}
-        counted, words = self._run(testbed, contender, module, ["valgrind", *options], **settings)
-        return _found(r"Collected\s*:\s*(\d+)", words) / counted
+        counted, pid, words = self._run(testbed, contender, module, ["valgrind", *options], **settings)
+        return _found(rf"^=={pid}== Collected\s*:\s*(\d+)", words) / counted
 
 
 @cache

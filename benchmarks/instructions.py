@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.counting import find_counter
-from benchmarks.result import Figures, Mark
+from benchmarks.result import Figures, Mark, marks_of
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Contender
     from benchmarks.testbed import Testbed
 
-#: Messages before the count begins.
+#: Messages before the count begins, and for a worker: more than it prefetches, so that it is busy with all of a task.
 _WARM_UP = 20
+_WINDOW = 50
 _UNIT = "thousand"
 
 
 class Instructions(Benchmark):
-    """A producer one by one and in batches, and a consumer on an event loop, without a pool."""
+    """A producer one by one and in batches, a consumer on an event loop without a pool, a worker's main process."""
 
     name = "instructions"
     title = "instructions in user space for a message, steady"
@@ -40,7 +41,28 @@ class Instructions(Benchmark):
         testbed.fill(contender, queue, 4 * (messages + _WARM_UP) + 200)
         value = counter.each(testbed, contender, "consumer", messages=messages, skip=_WARM_UP, queues=[queue])
         figures.add(contender.name, "consumed", f"consumer ({counter.name})", value / 1000, _UNIT)
+        if counter.alone:
+            queue = testbed.new_name("count")
+            testbed.publish(contender, queue, messages + 3 * _WINDOW)
+            value = counter.each(testbed, contender, "working", messages=messages, skip=_WINDOW + _WARM_UP, queue=queue)
+            figures.add(contender.name, "run", f"worker's main process ({counter.name})", value / 1000, _UNIT)
 
     def marks(self, figures: Figures, testbed: Testbed) -> tuple[Mark, ...]:
-        """None of its own: it explains the CPU times of the others."""
-        return ()
+        """A producer costs no more than on Redis, a worker's main process little more than on RabbitMQ."""
+        counter = find_counter()
+        if counter is None:
+            return ()
+        return marks_of(
+            (
+                "instructions of a delay() ÷ Redis's",
+                figures.ratio("published one by one", f"producer ({counter.name})", "sns-sqs", "redis"),
+                "<=",
+                1.0,
+            ),
+            (
+                "instructions of a worker's main process ÷ RabbitMQ's",
+                figures.ratio("run", f"worker's main process ({counter.name})", "sns-sqs", "rabbitmq"),
+                "<=",
+                1.2,
+            ),
+        )
