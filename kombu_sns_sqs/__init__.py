@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
+    from kombu_sns_sqs.monitoring.hooks import Hooks
     from kombu_sns_sqs.options import Options
     from kombu_sns_sqs.registry import lost_leases, shutdown
     from kombu_sns_sqs.scheduling import scheduled
     from kombu_sns_sqs.settling.losses import LostLease
     from kombu_sns_sqs.transport import Transport
 
-__all__ = ("LostLease", "Options", "Transport", "__version__", "lost_leases", "scheduled", "shutdown")
+__all__ = ("Hooks", "LostLease", "Options", "Transport", "__version__", "lost_leases", "scheduled", "shutdown")
 
 __version__: Final = "0.1.0"
 
@@ -30,6 +31,7 @@ TRANSPORT_ALIASES.setdefault("sns-sqs", "kombu_sns_sqs.transport:Transport")
 serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sns-sqs", "utf-8")
 
 _LAZY: Final = {
+    "Hooks": "kombu_sns_sqs.monitoring.hooks",
     "LostLease": "kombu_sns_sqs.settling.losses",
     "Options": "kombu_sns_sqs.options",
     "Transport": "kombu_sns_sqs.transport",

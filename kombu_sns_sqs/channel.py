@@ -205,7 +205,7 @@ class Channel(WithoutExchangeBindings):
         finally:
             # Also after a callback that raises, such as the one that shuts a worker down: it has been delivered.
             if consumer.no_ack:
-                self._services.settler.ack(delivery)
+                self._services.ack(delivery)
 
     def basic_cancel(self, consumer_tag: str, nowait: bool = False) -> None:
         """Stop a consumer; what it has not been handed goes back to the queue."""
@@ -221,10 +221,12 @@ class Channel(WithoutExchangeBindings):
         if delivery is None:
             return None
         if no_ack:
-            self._services.settler.ack(delivery)
+            self._services.ack(delivery)
         return self._message(delivery, no_ack=no_ack, consumer_tag=None)
 
     def _message(self, delivery: Delivery, *, no_ack: bool, consumer_tag: str | None) -> message.Message:
+        if (tell := self._services.watch.receive) is not None:
+            tell(delivery)
         tag = self.qos.next_tag()
         if not no_ack:
             self.qos.append(delivery, tag)
@@ -240,7 +242,7 @@ class Channel(WithoutExchangeBindings):
         """Acknowledge a message, or all up to it."""
         self._check_not_closed()
         for delivery in self.qos.take(delivery_tag, multiple=multiple):
-            self._services.settler.ack(delivery)
+            self._services.ack(delivery)
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:
         """Refuse a message: it is dead-lettered, or with ``requeue`` comes back to the queue."""

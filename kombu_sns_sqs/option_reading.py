@@ -19,6 +19,7 @@ from kombu_sns_sqs.backoff import read_backoff_policy
 from kombu_sns_sqs.broker_url import BrokerURL
 from kombu_sns_sqs.errors import OptionsError
 from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.monitoring.finding import hooks_of
 from kombu_sns_sqs.options import Options, PredefinedExchange, PredefinedQueue, Settings
 
 logger = logging.getLogger(__name__)
@@ -262,6 +263,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
         read_backoff_policy: ("backoff_policy",),
         _names: ("backoff_tasks",),
         _function: ("on_lease_lost",),
+        hooks_of: ("hooks",),
         _settings: ("queue_tags", "queue_attributes", "client_config"),
     }.items()
     for name in names

@@ -15,6 +15,7 @@ from kombu_sns_sqs.errors import AddressingError, OptionsError
 from kombu_sns_sqs.identity import Identity
 
 if TYPE_CHECKING:
+    from kombu_sns_sqs.monitoring.hooks import Hooks
     from kombu_sns_sqs.settling.losses import LostLease
 
 Topology = Literal["create", "validate", "assume"]
@@ -118,6 +119,7 @@ class Options:
             requeue is retried, too, as in kombu's sqs.
         on_lease_lost: called with a :class:`~kombu_sns_sqs.LostLease` for each message in hand that may run a second
             time elsewhere, in the thread that renews leases: it must be quick.
+        hooks: told of every message and request, see :class:`~kombu_sns_sqs.Hooks`; or the name of an adapter.
         compat: ``sqs`` writes messages as kombu's sqs does; both forms are always read.
         account_id: the AWS account, where it cannot be asked for (12 digits).
         connect_timeout: seconds to wait for a connection, above 0.
@@ -151,6 +153,7 @@ class Options:
     backoff_policy: BackoffPolicy | None = None
     backoff_tasks: frozenset[str] = frozenset()
     on_lease_lost: Callable[[LostLease], object] | None = None
+    hooks: Hooks | None = None
     compat: Envelope = "native"
     account_id: str | None = None
     connect_timeout: float = 5.0

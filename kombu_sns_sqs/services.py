@@ -11,6 +11,8 @@ import os
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kombu_sns_sqs.aws.blocking import BlockingClient
@@ -20,14 +22,18 @@ from kombu_sns_sqs.aws.engines import event_client
 from kombu_sns_sqs.aws.probing import probe
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.aws.sessions import Sessions
+from kombu_sns_sqs.aws.watched import WatchedClient
 from kombu_sns_sqs.errors import exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper, Patience
+from kombu_sns_sqs.messages import Delivery
+from kombu_sns_sqs.monitoring.watch import Watch
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
@@ -77,8 +83,9 @@ class Services:
         self.options = options
         self.pid = os.getpid()
         self.sessions = sessions
-        self.control = ControlPlane(self.sessions)
-        self.blocking = BlockingClient(self.sessions)
+        self.watch = Watch(options.hooks)
+        self.control = ControlPlane(self.sessions, tell=self.watch.api_call)
+        self.blocking = BlockingClient(self.sessions, tell=self.watch.api_call)
         self.housekeeper = Housekeeper()
         self.directory = Directory(control=self.control, options=options)
         exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
@@ -97,15 +104,17 @@ class Services:
         )
         self.publisher = self._make_publisher()
         self.handover = Handover(
-            client=BlockingClient(self.sessions, Backoff(attempts=1)),
+            client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
             holding_queues=HoldingQueues(control=self.control, options=options),
             find_queue=self.directory.find_queue,
             call_later=self.housekeeper.call_later,
         )
-        self.losses = Losses(options.on_lease_lost)
+        self.losses = Losses(options.on_lease_lost, tell=self.watch.lease_lost)
         self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
-        self.rejections = Rejections(settler=self.settler, dead_letters=self.dead_letters, options=options)
+        self.rejections = self._make_rejections()
+        #: Deletes a message that the application has acked.
+        self.ack: Callable[[Delivery], None] = self.settler.ack if self.watch.settle is None else self._ack_and_tell
         self.hopper = self._make_hopper()
         self.janitor = Janitor(provisioner=self.provisioner, control=self.control, timeout=options.shutdown_timeout)
         self._patience = Patience(options.shutdown_timeout, worn=_BRIEFLY)
@@ -148,11 +157,24 @@ class Services:
             complete=self.provisioner.complete,
             asks=self.options.topology != "assume",
         )
-        return DeadLetters(client=self.blocking, targets=targets, settler=self.settler, compat=self.options.compat)
+        return DeadLetters(
+            client=self.blocking,
+            targets=targets,
+            settler=self.settler,
+            compat=self.options.compat,
+            tell=self.watch.settle,
+        )
+
+    def _make_rejections(self) -> Rejections:
+        return Rejections(
+            settler=self.settler, dead_letters=self.dead_letters, options=self.options, tell=self.watch.settle
+        )
 
     def _make_publisher(self) -> Publisher:
         complete = self.provisioner.complete
-        return Publisher(
+        tell = self.watch.publish
+        make = Publisher if tell is None else partial(WatchedPublisher, tell=tell)
+        return make(
             client=self.blocking,
             directory=self.directory,
             complete=complete,
@@ -176,7 +198,8 @@ class Services:
 
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""
-        return event_client(self.sessions)
+        client = event_client(self.sessions)
+        return client if self.watch.api_call is None else WatchedClient(client, self.watch.api_call)
 
     def publish_batch(self, channel: Channel, max_size: int) -> PublishBatch:
         """Make a session for ``Producer.batch()``, with a client whose connections the last one has left open."""
@@ -190,7 +213,13 @@ class Services:
             client=client,
             give_back=self._idle_clients.append,
             max_size=max_size,
+            tell=None if self.watch.publish is None else partial(tell_of_batch, self.watch.publish),
         )
+
+    def _ack_and_tell(self, delivery: Delivery) -> None:
+        self.settler.ack(delivery)
+        if self.watch.settle is not None:
+            self.watch.settle(delivery, "ack")
 
     def verify(self) -> None:
         """Make sure, once, that the endpoint answers and knows the credentials.

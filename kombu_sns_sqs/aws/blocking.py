@@ -40,6 +40,7 @@ class BlockingClient:
         sessions: who signs.
         retry: how often and how patiently; ``Backoff(attempts=1)`` does not repeat.
         exchange: what posts a request; None: :func:`usual_exchange`.
+        tell: takes each reply, and ``service``, ``action``, ``seconds`` and ``retries`` of the call; must not raise.
         sleep: waits for a number of seconds.
         chance: a number of [0, 1).
     """
@@ -50,12 +51,14 @@ class BlockingClient:
         retry: Backoff = _DEFAULT,
         *,
         exchange: Exchange | None = None,
+        tell: Callable[..., None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._sessions = sessions
         self._retry = retry
         self._exchange = exchange or usual_exchange()
+        self._tell = tell
         self._sleep = sleep
         self._chance = chance
         self._closed = False
@@ -68,13 +71,23 @@ class BlockingClient:
 
     def perform(self, operation: Operation) -> Reply:
         """Carry an operation out and give its reply."""
+        if self._tell is None:
+            return self._perform(operation)[0]
+        began = time.monotonic()
+        reply, retries = self._perform(operation)
+        seconds = time.monotonic() - began
+        self._tell(reply, service=operation.service, action=operation.action, seconds=seconds, retries=retries)
+        return reply
+
+    def _perform(self, operation: Operation) -> tuple[Reply, int]:
+        """Give the reply, and how often the request was repeated."""
         until = math.inf if operation.patience is None else time.monotonic() + operation.patience
         for attempt in range(1, self._retry.attempts):
             reply = self._attempt(operation)
             if reply.failure is None or not reply.failure.kind.passing or self._closed or time.monotonic() >= until:
-                return reply
+                return reply, attempt - 1
             self._sleep(self._retry.delay(attempt, self._chance))
-        return self._attempt(operation)
+        return self._attempt(operation), self._retry.attempts - 1
 
     def close(self) -> None:
         """Close idle connections; calls in other threads end with what they are doing, and repeat nothing."""

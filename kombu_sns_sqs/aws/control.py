@@ -21,7 +21,7 @@ from kombu_sns_sqs.aws.secrecy import Secretly
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, exception_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kombu_sns_sqs.aws.session import Session
     from kombu_sns_sqs.aws.sessions import Sessions
@@ -45,10 +45,16 @@ _FAILURES: Final = (
 
 
 class ControlPlane:
-    """Calls of one process on queues, topics and subscriptions. Safe for threads."""
+    """Calls of one process on queues, topics and subscriptions. Safe for threads.
 
-    def __init__(self, sessions: Sessions) -> None:
+    Args:
+        sessions: who signs.
+        tell: takes each reply, and ``service``, ``action``, ``seconds`` and ``retries`` of the call; must not raise.
+    """
+
+    def __init__(self, sessions: Sessions, tell: Callable[..., None] | None = None) -> None:
         self._sessions = sessions
+        self._tell = tell
         self._ends = threading.local()
 
     def session(self, identity: Identity) -> Session:
@@ -87,12 +93,19 @@ class ControlPlane:
         self, identity: Identity, service: str, method: str, arguments: dict[str, Any], *, briefly: bool = False
     ) -> Reply:
         session = self._sessions.get(identity)
+        began = time.monotonic()
         try:
             with Secretly():
                 answer = getattr(session.control(service, briefly=briefly), method)(**arguments)
         except _FAILURES as exc:
-            return Reply(failure=session.failure_of(exc, method))
-        return Reply(value=answer, date=_date(answer))
+            answer = getattr(exc, "response", None)
+            reply = Reply(failure=session.failure_of(exc, method))
+        else:
+            reply = Reply(value=answer, date=_date(answer))
+        if self._tell is not None:
+            seconds, action = time.monotonic() - began, method.title().replace("_", "")
+            self._tell(reply, service=service, action=action, seconds=seconds, retries=_retries(answer))
+        return reply
 
     def ask(self, identity: Identity, service: str, method: str, **arguments: Any) -> Any:
         """Call a method whose failure is the caller's to hear.
@@ -124,7 +137,15 @@ class ControlPlane:
         return self._sessions.get(identity).account_id()
 
 
+def _retries(answer: Any) -> int:
+    """Say how often botocore has repeated a request; without an answer it does not tell."""
+    return int(_metadata(answer).get("RetryAttempts", 0))
+
+
+def _metadata(answer: Any) -> dict[str, Any]:
+    return answer.get("ResponseMetadata") or {} if isinstance(answer, dict) else {}
+
+
 def _date(answer: Any) -> float | None:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(answer, dict) else {}
-    parts = parsedate_tz(headers.get("date", ""))
+    parts = parsedate_tz(_metadata(answer).get("HTTPHeaders", {}).get("date", ""))
     return float(mktime_tz(parts)) if parts else None

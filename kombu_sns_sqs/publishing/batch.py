@@ -22,6 +22,7 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.errors import Error, Failure, Kind
+from kombu_sns_sqs.monitoring.hooks import Outcome
 from kombu_sns_sqs.publishing.outcomes import Publication, PublishBatchFailed
 from kombu_sns_sqs.publishing.parcel import Parcel, batch_operation
 from kombu_sns_sqs.publishing.publisher import Publisher
@@ -57,6 +58,7 @@ class PublishBatch:
         client: carries the requests; nobody else uses it meanwhile.
         give_back: takes the client back.
         max_size: messages after which what was gathered is sent off, and what has failed is told, at least 1.
+        tell: hears of every message, its exchange, its routing key, its outcome, and why it was not sent; or None.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class PublishBatch:
         client: EventClient,
         give_back: Callable[[EventClient], None],
         max_size: int,
+        tell: Callable[..., None] | None = None,
     ) -> None:
         self.channel = channel
         self._publisher = publisher
         self._client = client
         self._give_back = give_back
         self._max_size = max_size
+        self._tell = tell
         self._closed = False
         self._start_anew()
 
@@ -109,7 +113,7 @@ class PublishBatch:
         self._taken += 1
         publication = Publication(message, exchange, routing_key)
         if parcel is None:
-            self._sent.append(publication)
+            self._note(publication, "dropped")
         elif self._fill(_Item(publication, parcel)):
             self._go_on()
         if self._taken >= self._max_size:
@@ -208,7 +212,7 @@ class PublishBatch:
     def _settled(self, item: _Item, failure: Failure | None) -> bool:
         """Note a message's outcome; True where it has none yet and is to be sent again."""
         if failure is None:
-            self._sent.append(item.publication)
+            self._note(item.publication, "sent")
             return False
         item.doubtful = item.doubtful or failure.kind is Kind.UNREACHABLE
         if failure.kind.passing and item.attempts < _BACKOFF.attempts and not self._closed:
@@ -217,8 +221,16 @@ class PublishBatch:
             return False
         published = item.publication
         outcome = Publication(published.message, published.exchange, published.routing_key, failure)
-        (self._unknown if item.doubtful else self._refused).append(outcome)
+        self._note(outcome, "unknown" if item.doubtful else "refused")
         return False
+
+    def _note(self, publication: Publication, outcome: Outcome) -> None:
+        if outcome in {"sent", "dropped"}:
+            self._sent.append(publication)
+        else:
+            (self._refused if outcome == "refused" else self._unknown).append(publication)
+        if self._tell is not None:
+            self._tell(publication.exchange, publication.routing_key, outcome, publication.failure)
 
     def _readdress(self, item: _Item) -> bool:
         """Look a queue up again that is not where it was, once; False where that does not help."""
@@ -232,7 +244,7 @@ class PublishBatch:
         except Error:
             return False
         if parcel is None:
-            self._sent.append(published)
+            self._note(published, "dropped")
             return True
         item.parcel = parcel
         self._waiting.append([item])

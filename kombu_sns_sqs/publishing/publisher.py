@@ -65,8 +65,8 @@ class Publisher:
         #: Messages that had nowhere to go.
         self.dropped = 0
 
-    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> None:
-        """Publish a message as ``Channel.prepare_message`` made it.
+    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
+        """Publish a message as ``Channel.prepare_message`` made it; False where it was dropped for want of a queue.
 
         A transient one is not tried again once a first attempt has gone unanswered for as long as ``read_timeout``:
         Celery sends such on the event loop, and before it stops.
@@ -81,14 +81,15 @@ class Publisher:
         for _ in range(2):
             parcel = self.address(outgoing, exchange, routing_key)
             if parcel is None:
-                return
+                return False
             failure = self._call(parcel, self._options.read_timeout if transient else None).failure
             if failure is None:
-                return
+                return True
             if failure.kind is not Kind.MISSING:
                 raise exception_for(failure)
             self.mislaid(parcel)
         self.drop(exchange, routing_key)
+        return False
 
     def wrap(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> Outgoing:
         """Put a message into its envelope.

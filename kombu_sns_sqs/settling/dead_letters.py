@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kombu_sns_sqs import quotas
@@ -28,6 +28,7 @@ from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.errors import Error, Kind, exception_for
 from kombu_sns_sqs.lifecycle import Housekeeper
 from kombu_sns_sqs.messages import Delivery, Outgoing
+from kombu_sns_sqs.monitoring.hooks import How
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets, Target
 from kombu_sns_sqs.settling.holdings import MEMORY
 from kombu_sns_sqs.settling.settlers import Settlers
@@ -52,13 +53,23 @@ class DeadLetters:
         targets: where dead letters go.
         settler: deletes what is buried, gives back what could not be.
         compat: the form of the envelope, as the option says.
+        tell: hears of what is buried: its delivery, how, and why; or None.
     """
 
-    def __init__(self, *, client: Client, targets: DeadLetterTargets, settler: Settlers, compat: str) -> None:
+    def __init__(
+        self,
+        *,
+        client: Client,
+        targets: DeadLetterTargets,
+        settler: Settlers,
+        compat: str,
+        tell: Callable[..., None] | None = None,
+    ) -> None:
         self._client = client
         self._targets = targets
         self._settler = settler
         self._compat = compat
+        self._tell = tell
         self._housekeeper = Housekeeper("kombu-sns-sqs-dead-letters")
         self._idle = threading.Condition()
         self._waiting: list[Death] = []
@@ -82,6 +93,7 @@ class DeadLetters:
         death = Death(delivery=delivery, reason=reason, at=time.time())
         if self._targets.surely_none(death):
             self._settler.ack(delivery)
+            self._told(death, "discard")
             return
         with self._idle:
             self._waiting.append(death)
@@ -174,7 +186,7 @@ class DeadLetters:
         for number, (death, _) in enumerate(lines):
             failure = replies[0].failure_of(str(number))
             if failure is None:
-                self._buried(death)
+                self._buried(death, "dead letter")
                 continue
             if failure.kind is Kind.MISSING:
                 self._targets.forget(target)
@@ -183,12 +195,17 @@ class DeadLetters:
     def _bury_nowhere(self, death: Death) -> None:
         if death.delivery.dead_letters.exchange is not None:
             logger.warning("a message went round in a circle of dead letters and was dropped in queue %r", death.queue)
-        self._buried(death)
+        self._buried(death, "discard")
 
-    def _buried(self, death: Death) -> None:
+    def _buried(self, death: Death, how: How) -> None:
         self._failing.discard(death.queue)
         self._settler.ack(death.delivery)
+        self._told(death, how)
         self._done()
+
+    def _told(self, death: Death, how: How) -> None:
+        if self._tell is not None:
+            self._tell(death.delivery, how, reason=death.reason.value)
 
     def _failed(self, death: Death, cause: Exception) -> None:
         delay = 1 + int(_COMES_BACK.delay(death.delivery.receive_count, random.random))

@@ -65,10 +65,17 @@ class Losses:
 
     Args:
         hook: called with each :class:`LostLease`, in the thread that renews; what it raises is logged.
+        tell: is called as well; must not raise.
     """
 
-    def __init__(self, hook: Callable[[LostLease], object] | None = None) -> None:
+    def __init__(
+        self,
+        hook: Callable[[LostLease], object] | None = None,
+        *,
+        tell: Callable[[LostLease], None] | None = None,
+    ) -> None:
         self._hook = hook
+        self._tell = tell
         self._lock = threading.Lock()
         self._counts: Counter[Loss] = Counter()
 
@@ -90,6 +97,8 @@ class Losses:
                 loss.held_seconds,
                 loss.detail or loss.reason.value,
             )
+            if self._tell is not None:
+                self._tell(loss)
             if self._hook is None:
                 continue
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.options import Options
@@ -15,12 +16,24 @@ logger = logging.getLogger(__name__)
 
 
 class Rejections:
-    """Carries out ``basic.reject`` for all connections of one process. Safe for threads."""
+    """Carries out ``basic.reject`` for all connections of one process. Safe for threads.
 
-    def __init__(self, *, settler: Settlers, dead_letters: DeadLetters, options: Options) -> None:
+    Args:
+        tell: hears of what comes back: its delivery, how it was settled, its delay; or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        settler: Settlers,
+        dead_letters: DeadLetters,
+        options: Options,
+        tell: Callable[..., None] | None = None,
+    ) -> None:
         self._settler = settler
         self._dead_letters = dead_letters
         self._options = options
+        self._tell = tell
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
         """Give a message back, or bury it."""
@@ -33,5 +46,7 @@ class Rejections:
                 logger.exception("backoff_policy failed for queue %r: the message comes back at once", delivery.queue)
                 delay = 0
             self._settler.release(delivery, delay=delay)
+            if self._tell is not None:
+                self._tell(delivery, "requeue", delay=delay)
         else:
             self._dead_letters.bury(delivery, Reason.REJECTED)

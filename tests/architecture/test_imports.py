@@ -21,7 +21,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("services",),
     ("receiving.hopper",),
-    ("receiving.lanes", "receiving.last_polls", "publishing.batch", "settling.handover", "settling.rejections"),
+    (
+        "receiving.lanes",
+        "receiving.last_polls",
+        "publishing.batch",
+        "publishing.watched_publisher",
+        "settling.handover",
+        "settling.rejections",
+    ),
     (
         "receiving.companion_watch",
         "receiving.forwarding",
@@ -62,7 +69,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("settling.holdings", "settling.losses"),
     ("aws",),
-    ("local", "wire", "topology.knowledge", "topology.tags", "option_reading"),
+    ("local", "wire", "topology.knowledge", "topology.tags", "option_reading", "monitoring"),
     (
         "topology.entities",
         "topology.filters",
@@ -75,7 +82,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "native_threads", "quotas"),
+    ("clock", "errors", "lifecycle", "logs", "native_threads", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -88,6 +95,8 @@ PURE = (
     "errors",
     "identity",
     "messages",
+    "monitoring.hooks",
+    "monitoring.naming",
     "option_reading",
     "options",
     "quotas",

@@ -1,0 +1,64 @@
+"""Publishing where somebody listens: each message is told with its outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
+from kombu_sns_sqs.errors import Failure, Unreachable, exception_for
+from kombu_sns_sqs.monitoring.hooks import Outcome
+from kombu_sns_sqs.publishing.publisher import Publisher
+
+__all__ = ("WatchedPublisher", "tell_of_batch")
+
+Tell = Callable[..., None]
+
+
+class WatchedPublisher(Publisher):
+    """A publisher that tells of each message.
+
+    Args:
+        tell: takes the fields of :class:`~kombu_sns_sqs.monitoring.hooks.Published`; must not raise.
+        rest: as those of :class:`Publisher`.
+    """
+
+    def __init__(self, *, tell: Tell, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._tell = tell
+
+    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
+        """Publish a message, and tell of it whatever has become of it."""
+        began = time.monotonic()
+        outcome: Outcome = "refused"
+        error: str | None = None
+        try:
+            outcome = "sent" if super().publish(message, exchange, routing_key) else "dropped"
+        except Exception as exc:
+            outcome, error = "unknown" if isinstance(exc, Unreachable) else "refused", type(exc).__name__
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self._tell(**_place(exchange, routing_key), outcome=outcome, error=error, seconds=seconds)
+        return outcome == "sent"
+
+
+def tell_of_batch(
+    tell: Tell, exchange: str, routing_key: str, outcome: Outcome, failure: Failure | None = None
+) -> None:
+    """Tell of one message of a batch."""
+    error = None if failure is None else type(exception_for(failure)).__name__
+    tell(**_place(exchange, routing_key), outcome=outcome, error=error)
+
+
+def _place(exchange: str, routing_key: str) -> dict[str, str]:
+    """Say where a message is published to, and which queue or topic that is."""
+    topic = bool(exchange) and not is_reply_exchange(exchange)
+    queue = reply_queue_name(exchange, routing_key) if exchange and not topic else routing_key
+    return {
+        "exchange": exchange,
+        "routing_key": routing_key,
+        "destination": exchange if topic else queue,
+        "service": "sns" if topic else "sqs",
+    }
