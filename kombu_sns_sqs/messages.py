@@ -26,6 +26,7 @@ class Outgoing:
         group_id: ``MessageGroupId``: the order of a FIFO queue, fairness on a standard one.
         deduplication_id: ``MessageDeduplicationId`` of a FIFO queue, where the sender gave one.
         due: when it may be delivered; None: at once.
+        trace: X-Ray's trace header, see :mod:`kombu_sns_sqs.wire.trace`.
     """
 
     body: str
@@ -35,6 +36,7 @@ class Outgoing:
     group_id: str | None = None
     deduplication_id: str | None = None
     due: Due | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

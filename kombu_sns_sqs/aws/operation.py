@@ -54,6 +54,7 @@ class Operation:
         action: the API action, such as ``SendMessageBatch``.
         identity: who signs, and which region and endpoint it goes to.
         headers: all headers but those the signature adds.
+        unsigned: headers that whatever is on the way may change.
         body: the bytes to post.
         parse: reads the body of a 200 answer; raises ValueError, KeyError or TypeError where it is not what AWS sends.
         repeatable: whether carrying the request out twice leaves what carrying it out once does. The engines repeat
@@ -69,5 +70,6 @@ class Operation:
     body: bytes = field(repr=False)
     parse: Callable[[bytes], Any] = field(repr=False)
     repeatable: bool
+    unsigned: tuple[tuple[str, str], ...] = ()
     read_timeout: float | None = None
     patience: float | None = None

@@ -171,7 +171,7 @@ class Session:
             if signer is None or signer.credentials != keys:
                 signer = self._new_signer(operation.service, keys)
             headers = signer.sign(dict(operation.headers), operation.body)
-        return SignedRequest(url=signer.url, headers=headers, body=operation.body)
+        return SignedRequest(url=signer.url, headers=headers + operation.unsigned, body=operation.body)
 
     def timeout_of(self, operation: Operation) -> float:
         """Seconds to wait for the answer to an operation, once connected."""

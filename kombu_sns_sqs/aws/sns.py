@@ -33,8 +33,9 @@ def publish(
     attributes: Mapping[str, Mapping[str, Any]],
     group_id: str | None = None,
     deduplication_id: str | None = None,
+    unsigned: tuple[tuple[str, str], ...] = (),
 ) -> Operation:
-    """Publish; the value is the message id.
+    """Publish; the value is the message id. ``unsigned``: headers of the request, such as X-Ray's.
 
     https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     """
@@ -45,11 +46,20 @@ def publish(
         {"TopicArn": topic_arn, **_message("", entry)},
         parse=lambda answer: xml.text(xml.root(answer), "PublishResult/MessageId"),
         repeatable=deduplication_id is not None,
+        unsigned=unsigned,
     )
 
 
-def publish_batch(*, identity: Identity, topic_arn: str, entries: Sequence[SendEntry]) -> Operation:
+def publish_batch(
+    *,
+    identity: Identity,
+    topic_arn: str,
+    entries: Sequence[SendEntry],
+    unsigned: tuple[tuple[str, str], ...] = (),
+) -> Operation:
     """PublishBatch of at most 10 entries; the value is a :class:`BatchResult` of message ids.
+
+    ``unsigned``: headers of the request, such as X-Ray's.
 
     https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
     """
@@ -59,11 +69,17 @@ def publish_batch(*, identity: Identity, topic_arn: str, entries: Sequence[SendE
         form[f"{prefix}Id"] = entry["id"]
         form.update(_message(prefix, entry))
     repeatable = all(entry.get("deduplication_id") for entry in entries)
-    return _operation(identity, "PublishBatch", form, parse=_result, repeatable=repeatable)
+    return _operation(identity, "PublishBatch", form, parse=_result, repeatable=repeatable, unsigned=unsigned)
 
 
 def _operation(
-    identity: Identity, action: str, form: dict[str, str], *, parse: Callable[[bytes], Any], repeatable: bool
+    identity: Identity,
+    action: str,
+    form: dict[str, str],
+    *,
+    parse: Callable[[bytes], Any],
+    repeatable: bool,
+    unsigned: tuple[tuple[str, str], ...],
 ) -> Operation:
     return Operation(
         service="sns",
@@ -73,6 +89,7 @@ def _operation(
         body=_encoded({"Action": action, "Version": "2010-03-31", **form}),
         parse=parse,
         repeatable=repeatable,
+        unsigned=unsigned,
     )
 
 

@@ -14,6 +14,7 @@ from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import DEFAULT_GROUP, Outgoing
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.wire import attributes as attrs
+from kombu_sns_sqs.wire.trace import request_headers, system_attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class Parcel:
                 attributes=self.attributes,
                 group_id=self.group_id,
                 deduplication_id=self.deduplication_id,
+                unsigned=request_headers([message.trace]),
             )
         return operations.send_message(
             identity=place.identity,
@@ -109,6 +111,7 @@ class Parcel:
             delay_seconds=self.delay_seconds,
             group_id=self.group_id,
             deduplication_id=self.deduplication_id,
+            system_attributes=system_attributes(message.trace),
         )
 
     def entry(self, number: int) -> SendEntry:
@@ -120,6 +123,7 @@ class Parcel:
             delay_seconds=self.delay_seconds,
             group_id=self.group_id,
             deduplication_id=self.deduplication_id,
+            system_attributes=system_attributes(self.message.trace),
         )
 
     @property
@@ -138,5 +142,8 @@ def batch_operation(parcels: Sequence[Parcel]) -> Operation:
     place = parcels[0].destination
     entries = [parcel.entry(number) for number, parcel in enumerate(parcels)]
     if place.topic:
-        return operations.publish_batch(identity=place.identity, topic_arn=place.address, entries=entries)
+        trace = request_headers(parcel.message.trace for parcel in parcels)
+        return operations.publish_batch(
+            identity=place.identity, topic_arn=place.address, entries=entries, unsigned=trace
+        )
     return operations.send_message_batch(identity=place.identity, queue_url=place.address, entries=entries)

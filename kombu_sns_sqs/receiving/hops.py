@@ -14,6 +14,7 @@ from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.messages import DEFAULT_GROUP, Delivery
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.wire import attributes as attrs
+from kombu_sns_sqs.wire.trace import system_attributes, trace_received
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Hop:
         """Say where the message goes, and how it is sent there."""
         group_id, deduplication_id = self.ordering
         attributes = attrs.sent_on(self.delivery.attributes)
-        entry = SendEntry(id="", body=self.delivery.text, attributes=attributes)
+        trace = system_attributes(trace_received(self.delivery))
+        entry = SendEntry(id="", body=self.delivery.text, attributes=attributes, system_attributes=trace)
         if step.delay_seconds:
             entry["delay_seconds"] = step.delay_seconds
         if step.companion and companion is not None:

@@ -35,6 +35,7 @@ from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import dead_letter
 from kombu_sns_sqs.wire.deaths import Death, Reason
+from kombu_sns_sqs.wire.trace import request_headers, system_attributes
 
 logger = logging.getLogger(__name__)
 
@@ -257,9 +258,13 @@ def _operation(target: Target, lines: Sequence[_Line]) -> Operation:
             attributes=message.attributes,
             group_id=message.group_id,
             deduplication_id=message.deduplication_id,
+            system_attributes=system_attributes(message.trace),
         )
         for number, (_, message) in enumerate(lines)
     ]
     if target.exchange:
-        return operations.publish_batch(identity=target.identity, topic_arn=target.address, entries=entries)
+        trace = request_headers(message.trace for _, message in lines)
+        return operations.publish_batch(
+            identity=target.identity, topic_arn=target.address, entries=entries, unsigned=trace
+        )
     return operations.send_message_batch(identity=target.identity, queue_url=target.address, entries=entries)

@@ -30,6 +30,7 @@ from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.holding_queues import HoldingQueues
 from kombu_sns_sqs.wire.copying import copy
+from kombu_sns_sqs.wire.trace import system_attributes, trace_received
 
 logger = logging.getLogger(__name__)
 
@@ -222,6 +223,7 @@ def _as_it_is(raw: dict[str, Any], delivery: Delivery) -> Outgoing:
         attributes=delivery.attributes,
         publish_id=delivery.content.publish_id,
         group_id=delivery.system_attributes.get("MessageGroupId"),
+        trace=trace_received(delivery),
     )
 
 
@@ -232,4 +234,5 @@ def _send(queue: Queue, url: str, message: Outgoing) -> Operation:
         body=message.body,
         attributes=message.attributes,
         group_id=message.group_id,
+        system_attributes=system_attributes(message.trace),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kombu_sns_sqs.messages import Delivery, Outgoing
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import envelope
+from kombu_sns_sqs.wire.trace import trace_received
 
 
 def copy(delivery: Delivery) -> Outgoing:
@@ -39,4 +40,5 @@ def copy(delivery: Delivery) -> Outgoing:
         publish_id=publish_id,
         priority=content.priority,
         group_id=delivery.system_attributes.get("MessageGroupId"),
+        trace=trace_received(delivery),
     )

@@ -11,6 +11,7 @@ from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire import envelope
 from kombu_sns_sqs.wire.deaths import Death
+from kombu_sns_sqs.wire.trace import trace_received
 
 #: The group on a FIFO queue or topic of a dead letter that had none.
 _DEFAULT_GROUP: Final = "default"
@@ -50,4 +51,5 @@ def encode(
         priority=outgoing.priority,
         group_id=group or (_DEFAULT_GROUP if fifo else None),
         deduplication_id=publish_id if fifo else None,
+        trace=trace_received(death.delivery),
     )

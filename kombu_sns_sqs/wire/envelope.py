@@ -26,6 +26,7 @@ from kombu_sns_sqs.delay import RELATIVE_DELAY, Due, due_of
 from kombu_sns_sqs.errors import MessageError
 from kombu_sns_sqs.messages import Content, Outgoing
 from kombu_sns_sqs.wire import attributes as attrs
+from kombu_sns_sqs.wire.trace import trace_of
 
 _BASE64: Final = "base64"
 #: Made once: ``json.dumps`` with a class of its own makes one for every message.
@@ -86,6 +87,7 @@ def encode(
         group_id=_first(properties, _GROUP_ID),
         deduplication_id=_first(properties, _DEDUPLICATION_ID),
         due=due,
+        trace=trace_of(message.get("headers") or {}, properties),
     )
 
 

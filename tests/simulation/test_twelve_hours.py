@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 WORK, HELD = "https://sqs/work", "https://sqs/held"
 ADDRESS = Address(name="work", urls=(WORK,), arn="arn:work", identity=Identity())
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
 CUT = Failure(kind=Kind.UNREACHABLE, code="OperationTimedOut")
 
 
@@ -44,7 +45,7 @@ class Service:
     def __init__(self) -> None:
         self.now = 0.0
         self.queues = {WORK: Queue(), HELD: Queue()}
-        self.texts: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
+        self.texts: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {}
         #: Failures of the next requests, by action; None: that one works.
         self.failures: dict[str, list[Failure | None]] = {}
         #: How many answers are lost from now on, by action, after the request has been carried out.
@@ -68,7 +69,8 @@ class Service:
     def _carry_out(self, action: str, asked: dict[str, Any]) -> Reply:
         url = asked["QueueUrl"]
         if action == "SendMessage":
-            message = self.send(url, asked["MessageBody"], asked.get("MessageAttributes", {}))
+            trace = asked.get("MessageSystemAttributes", {}).get("AWSTraceHeader", {}).get("StringValue")
+            message = self.send(url, asked["MessageBody"], asked.get("MessageAttributes", {}), trace)
             return Reply(value=message.message_id, date=self.now)
         if action == "ReceiveMessage":
             return Reply(value=self.receive(url, asked["VisibilityTimeout"]), date=self.now)
@@ -78,19 +80,23 @@ class Service:
         failure = self.queues[url].change(asked["ReceiptHandle"], asked["VisibilityTimeout"], self.now)
         return Reply(failure=failure)
 
-    def send(self, url: str, body: str, attributes: dict[str, Any]) -> Message:
+    def send(self, url: str, body: str, attributes: dict[str, Any], trace: str | None = None) -> Message:
         """Put a message into a queue."""
         message = self.queues[url].send("", self.now)
         message.sent_at = self.now
-        self.texts[url, message.message_id] = (body, attributes)
+        self.texts[url, message.message_id] = (body, attributes, {"AWSTraceHeader": trace} if trace else {})
         return message
 
     def receive(self, url: str, seconds: float) -> list[dict[str, Any]]:
         """Give out what there is."""
         rows = []
         for message in self.queues[url].receive(10, seconds, self.now):
-            body, attributes = self.texts[url, message.message_id]
-            system = {"ApproximateReceiveCount": str(message.receives), "SentTimestamp": str(message.sent_at * 1000)}
+            body, attributes, trace = self.texts[url, message.message_id]
+            system = {
+                **trace,
+                "ApproximateReceiveCount": str(message.receives),
+                "SentTimestamp": str(message.sent_at * 1000),
+            }
             system["SentTimestamp"] = system["SentTimestamp"].partition(".")[0]
             rows.append(
                 {
@@ -202,7 +208,8 @@ def service() -> Service:
         "properties": {"priority": 3},
     }
     outgoing = envelope.encode(message, exchange="e", routing_key="k", publish_id="p")
-    service.send(WORK, outgoing.body, {**outgoing.attributes, "rk": {"DataType": "String", "StringValue": ".k."}})
+    attributes = {**outgoing.attributes, "rk": {"DataType": "String", "StringValue": ".k."}}
+    service.send(WORK, outgoing.body, attributes, TRACE)
     return service
 
 
@@ -249,6 +256,7 @@ def test_what_is_handed_over_is_the_same_message(service: Service) -> None:
     assert left(service) == [1, 0]
     again = second.receive()
     assert again.content == delivery.content
+    assert again.system_attributes["AWSTraceHeader"] == TRACE
     assert again.attributes == sent_on(delivery.attributes)
     assert "rk" in delivery.attributes
 
