@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import ConnectionFailed, Error, Unreachable
 from kombu_sns_sqs.lifecycle import Patience
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.topology.entities import Lifetime, Queue
 from kombu_sns_sqs.topology.provisioner import Provisioner
 
@@ -64,5 +65,6 @@ class Janitor:
 
 
 def _report(left: Sequence[Queue], why: object) -> None:
-    urls = ", ".join(queue.url for queue in left)
-    logger.warning("%d temporary queues could not be deleted (%s): %s", len(left), why, urls)
+    urls = [queue.url for queue in left]
+    told = fields("queues_left", count=len(urls), queues=urls, cause=why)
+    logger.warning("%d temporary queues could not be deleted (%s): %s", len(urls), why, ", ".join(urls), extra=told)

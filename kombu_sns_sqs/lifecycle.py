@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from kombu_sns_sqs.logs import fields
+
 logger = logging.getLogger(__name__)
 
 #: Seconds for which it is remembered that the service did not answer.
@@ -106,7 +108,7 @@ class Housekeeper:
             try:
                 job()
             except Exception:
-                logger.exception("a housekeeping job failed")
+                logger.exception("a housekeeping job failed", extra=fields("thread_failed", thread=self._name))
 
     def _next(self) -> Callable[[], None] | None:
         with self._wakeup:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from kombu.utils.imports import symbol_by_name
 
+from kombu_sns_sqs import logs
 from kombu_sns_sqs.backoff import read_backoff_policy
 from kombu_sns_sqs.broker_url import BrokerURL
 from kombu_sns_sqs.errors import OptionsError
@@ -111,7 +112,8 @@ def _merge(url: BrokerURL, transport_options: Mapping[str, Any]) -> dict[str, An
 def _report_needless(given: dict[str, Any]) -> None:
     for name in [name for name in given if name in _NEEDLESS]:
         del given[name]
-        logger.info("the option %r has no effect on sns-sqs://: %s", name, _NEEDLESS[name])
+        told = logs.fields("option_without_effect", option=name)
+        logger.info("the option %r has no effect on sns-sqs://: %s", name, _NEEDLESS[name], extra=told)
 
 
 def _identity(url: BrokerURL, given: dict[str, Any]) -> Identity:

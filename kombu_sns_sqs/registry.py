@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 
 from kombu_sns_sqs.aws.sessions import Sessions
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.settling.losses import Loss
@@ -85,7 +86,7 @@ def _end(services: Services) -> None:
     try:
         services.close()
     except Exception:
-        logger.exception("the end of the process is not as orderly as it should be")
+        logger.exception("the end of the process is not as orderly as it should be", extra=fields("shutdown_failed"))
 
 
 if hasattr(os, "register_at_fork"):

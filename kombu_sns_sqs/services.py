@@ -26,6 +26,7 @@ from kombu_sns_sqs.aws.watched import WatchedClient
 from kombu_sns_sqs.errors import exception_for
 from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper, Patience
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.monitoring.watch import Watch
 from kombu_sns_sqs.options import Options
@@ -266,7 +267,7 @@ class Services:
             try:
                 receiver.leave()
             except Exception:
-                logger.exception("a connection could not be closed")
+                logger.exception("a connection could not be closed", extra=fields("shutdown_failed"))
 
     def close(self) -> None:
         """End with the process: delete what was temporary, wait for the last polls, settle.

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from kombu_sns_sqs.local.service import ENDPOINT_VARIABLE, LocalService, answering
+from kombu_sns_sqs.logs import fields
 
 NOT_FOR_PRODUCTION = "not for production: messages are kept in the memory of one process and are lost with it"
 
@@ -58,5 +59,7 @@ def _attach() -> LocalService | None:
 def _start_shared() -> LocalService:
     service = LocalService.start()
     os.environ[ENDPOINT_VARIABLE] = service.endpoint_url
-    logger.warning("sns-sqs://local: %s at %s, %s", service.emulator, service.endpoint_url, NOT_FOR_PRODUCTION)
+    told = fields("local_service", emulator=service.emulator, endpoint=service.endpoint_url)
+    what = (service.emulator, service.endpoint_url, NOT_FOR_PRODUCTION)
+    logger.warning("sns-sqs://local: %s at %s, %s", *what, extra=told)
     return service

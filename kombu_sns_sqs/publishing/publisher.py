@@ -17,6 +17,7 @@ from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.parcel import Destination, Parcel
@@ -64,6 +65,7 @@ class Publisher:
         self._options = options
         #: Messages that had nowhere to go.
         self.dropped = 0
+        self._seldom = Seldom()
 
     def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
         """Publish a message as ``Channel.prepare_message`` made it; False where it was dropped for want of a queue.
@@ -151,7 +153,9 @@ class Publisher:
         self.dropped += 1
         level = logging.DEBUG if exchange else logging.WARNING
         name = reply_queue_name(exchange, routing_key) if exchange else routing_key
-        logger.log(level, "a message was dropped: there is no queue %r", name)
+        if count := self._seldom.count(name):
+            told = fields("message_dropped", queue=name, exchange=exchange, count=count)
+            logger.log(level, "a message was dropped: there is no queue %r", name, extra=told)
 
     def _call(self, parcel: Parcel, patience: float | None) -> Reply:
         operation = parcel.operation()

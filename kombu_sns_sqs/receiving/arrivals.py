@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kombu_sns_sqs import delay
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import ROUTING_KEY
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 Clock = Callable[[], float]
 #: Seconds by which this machine's clock may be ahead of AWS's before it is not believed.
 _CLOCK_TRUST: Final = 30.0
+
+_seldom: Final = Seldom()
 
 
 @dataclass(slots=True)
@@ -57,6 +60,10 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
     system = raw.get("Attributes") or {}
     attributes = raw.get("MessageAttributes") or {}
     content = envelope.decode(raw.get("Body") or "", attributes)
+    if content.foreign and envelope.is_marked(attributes) and _seldom.count(queue.name):
+        told = fields("undecodable", queue=queue.name, message_id=raw["MessageId"])
+        words = "message %s of queue %r is marked as ours and cannot be read: it is delivered as it is"
+        logger.warning(words, raw["MessageId"], queue.name, extra=told)
     return Delivery(
         queue=queue.name,
         queue_url=url,

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from kombu_sns_sqs.errors import Error
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.topology.companions import ABSENT_SECONDS, Companions
 from kombu_sns_sqs.topology.entities import Queue
 
@@ -97,7 +98,12 @@ class CompanionWatch:
         try:
             found = how(queue)
         except Error as exc:
-            logger.warning("the companion of queue %r could not be looked up, trying again: %s", queue.name, exc)
+            logger.warning(
+                "the companion of queue %r could not be looked up, trying again: %s",
+                queue.name,
+                exc,
+                extra=fields("companion_unread", queue=queue.name, cause=exc),
+            )
         else:
             if found is not None:
                 self._on_found()

@@ -22,6 +22,7 @@ from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.delay import next_step
 from kombu_sns_sqs.errors import Failure, Kind
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving.arrivals import Clock
 from kombu_sns_sqs.receiving.hops import Hop, Target, size
@@ -70,6 +71,7 @@ class Forwarder:
         self._retries: list[tuple[float, int, Hop]] = []
         self._order = itertools.count()
         self._moved: OrderedDict[str, None] = OrderedDict()
+        self._seldom = Seldom()
         self._stopping = False
         #: Messages taken in that are neither sent on nor given up.
         self.in_hand = 0
@@ -104,7 +106,9 @@ class Forwarder:
         try:
             self._plan(hop, now)
         except Exception:
-            logger.exception("message %s of queue %r cannot be sent on", hop.delivery.message_id, hop.queue.name)
+            told = fields("forward_failed", queue=hop.queue.name, message_id=hop.delivery.message_id)
+            name = hop.queue.name
+            logger.exception("message %s of queue %r cannot be sent on", hop.delivery.message_id, name, extra=told)
             self._give_up(hop)
 
     def _plan(self, hop: Hop, now: float) -> None:
@@ -159,8 +163,9 @@ class Forwarder:
         hop.attempt += 1
         if failure.kind is Kind.MISSING:
             self._companions.forget(hop.queue)
-        elif not failure.kind.passing and hop.attempt == 1:
-            logger.error("cannot send on what is scheduled on queue %r: %s", hop.queue.name, failure)
+        elif not failure.kind.passing and hop.attempt == 1 and self._seldom.count(hop.queue.name):
+            told = fields("forward_failed", queue=hop.queue.name, message_id=hop.delivery.message_id, cause=failure)
+            logger.error("cannot send on what is scheduled on queue %r: %s", hop.queue.name, failure, extra=told)
         if self._stopping or (hop.attempt >= _BACKOFF.attempts and not (hop.held and failure.kind.passing)):
             self._give_up(hop)
         else:

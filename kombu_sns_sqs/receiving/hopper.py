@@ -22,6 +22,7 @@ from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.receiving import arrivals
@@ -74,6 +75,7 @@ class Hopper:
         self._options = options
         self._watch = CompanionWatch(companions=companions, housekeeper=housekeeper, on_found=self._wake)
         self._lock = threading.Lock()
+        self._seldom = Seldom()
         self._inbox: deque[Hop] = deque()
         self._polls: dict[str, CompanionPolls] = {}
         self._forwarder = Forwarder(
@@ -138,7 +140,10 @@ class Hopper:
                 client.run_once(self.turn(client))
             except Exception:
                 # Whatever happens to one message, all others depend on this thread.
-                logger.exception("sending on failed; the thread goes on")
+                if self._seldom.count("turn"):
+                    logger.exception(
+                        "sending on failed; the thread goes on", extra=fields("thread_failed", thread="hopper")
+                    )
         client.close()
 
     def turn(self, client: EventClient) -> float:
@@ -210,7 +215,9 @@ class Hopper:
         if failure.kind is Kind.MISSING:
             self._companions.forget(polls.queue)
         elif polls.failures == 1:
-            logger.warning("cannot receive what is scheduled on queue %r, trying again: %s", polls.queue.name, failure)
+            told = fields("receive_failed", queue=polls.queue.name, cause=failure)
+            name = polls.queue.name
+            logger.warning("cannot receive what is scheduled on queue %r, trying again: %s", name, failure, extra=told)
 
     def _arrived(self, polls: CompanionPolls, raw: dict[str, Any], aws_now: float | None, now: float) -> None:
         delivery = arrivals.read(raw, queue=polls.queue, url=polls.companion.url)

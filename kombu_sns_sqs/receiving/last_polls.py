@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kombu_sns_sqs.aws.client import EventClient
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.receiving.poller import Poller
 
 logger = logging.getLogger(__name__)
@@ -60,10 +61,11 @@ class LastPolls:
         """Wait for the answers; False where one is overdue, as it is when the service cannot be reached."""
         if self._answered.wait(max(0.0, self._overdue - time.monotonic())):
             return True
-        names = ", ".join(sorted({repr(poller.queue.name) for poller in self._pollers if poller.in_flight}))
+        queues = sorted({poller.queue.name for poller in self._pollers if poller.in_flight})
         logger.warning(
             "the last polls of queue %s were not answered: what they may have taken is away for a lease",
-            names,
+            ", ".join(map(repr, queues)),
+            extra=fields("polls_unanswered", queues=queues),
         )
         return False
 

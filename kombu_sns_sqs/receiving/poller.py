@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import random
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -23,12 +22,13 @@ from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.clock import lease_clock
-from kombu_sns_sqs.errors import Failure, Kind
+from kombu_sns_sqs.errors import Failure
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.answer_age import AnswerAge, Poll
 from kombu_sns_sqs.receiving.arrivals import Arrival
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT, Pace
+from kombu_sns_sqs.receiving.reports import PollReports
 from kombu_sns_sqs.receiving.window import Grant, Window
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.holdings import Verdict
@@ -36,8 +36,6 @@ from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.knowledge import KnownBindings, Match
 from kombu_sns_sqs.wire.deaths import Reason
-
-logger = logging.getLogger(__name__)
 
 #: After so many readings of the bindings that say nothing of a message it is delivered. One may have begun too early.
 _READINGS: Final = 2
@@ -102,6 +100,7 @@ class Poller:
         self._reserved = 0
         self._era = 0
         self._ages = ages
+        self._reports = PollReports(queue.name)
 
     # -- polling ---------------------------------------------------------------------------------------------
 
@@ -181,7 +180,7 @@ class Poller:
             self._failed(level, reply.failure, now)
         else:
             if level.failures:
-                logger.info("receiving from queue %r again", self.queue.name)
+                self._reports.worked()
             level.answered(asked=asked, got=len(reply.value))
             given_out_at = self._ages.given_out_at(poll, reply.date, empty=not reply.value, now=lease_clock())
             for raw in reply.value:
@@ -194,13 +193,7 @@ class Poller:
             return
         level.failed(until=now + _BACKOFF.delay(level.failures + 1, random.random))
         if level.failures == 1:
-            serious = failure.kind in (Kind.DENIED, Kind.CREDENTIALS, Kind.MISSING, Kind.REFUSED)
-            logger.log(
-                logging.ERROR if serious else logging.WARNING,
-                "cannot receive from queue %r, trying again until it works: %s",
-                self.queue.name,
-                failure,
-            )
+            self._reports.failed(failure)
 
     @property
     def next_try(self) -> float | None:

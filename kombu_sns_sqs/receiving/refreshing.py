@@ -9,6 +9,7 @@ from typing import Final
 
 from kombu_sns_sqs.errors import ConnectionFailed
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.entities import Queue
 
@@ -34,6 +35,7 @@ class Refresher:
         self._max_age = max_age
         self._on_done = on_done
         self._lock = threading.Lock()
+        self._seldom = Seldom()
         self._asked: set[str] = set()
         self._read: set[str] = set()
         self._fresh: set[str] = set()
@@ -57,7 +59,11 @@ class Refresher:
         try:
             self._binder.refresh(queue)
         except ConnectionFailed as exc:
-            logger.warning("the bindings of queue %r could not be read, trying again: %s", queue.name, exc)
+            if self._seldom.count(queue.name):
+                told = fields("bindings_unread", queue=queue.name, cause=exc)
+                logger.warning(
+                    "the bindings of queue %r could not be read, trying again: %s", queue.name, exc, extra=told
+                )
             self._housekeeper.call_later(max(self._max_age, _LEAST_PAUSE), lambda: self._refresh(queue))
             return
         except Exception as exc:  # noqa: BLE001  # whatever it is, messages must not wait for ever
@@ -65,6 +71,7 @@ class Refresher:
                 "the bindings of queue %r cannot be read: messages they might exclude are delivered: %s",
                 queue.name,
                 exc,
+                extra=fields("bindings_unread", queue=queue.name, cause=exc),
             )
         with self._lock:
             self._asked.discard(queue.name)

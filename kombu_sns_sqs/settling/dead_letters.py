@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import digest
@@ -27,6 +27,7 @@ from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.errors import Error, Kind, exception_for
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.messages import Delivery, Outgoing
 from kombu_sns_sqs.monitoring.hooks import How
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets, Target
@@ -138,7 +139,9 @@ class DeadLetters:
         if not self.flush(timeout):
             with self._idle:
                 left, self._waiting = self._waiting, []
-            logger.warning("%d dead letters were not published before the stop: the messages are given back", len(left))
+            told = fields("dead_letters_left", count=len(left))
+            words = "%d dead letters were not published before the stop: the messages are given back"
+            logger.warning(words, len(left), extra=told)
             for death in left:
                 self._give_back(death, delay=0)
         self._housekeeper.stop(0.0)
@@ -195,7 +198,9 @@ class DeadLetters:
 
     def _bury_nowhere(self, death: Death) -> None:
         if death.delivery.dead_letters.exchange is not None:
-            logger.warning("a message went round in a circle of dead letters and was dropped in queue %r", death.queue)
+            told = fields("dead_letter_cycle", queue=death.queue, message_id=death.delivery.message_id)
+            words = "a message went round in a circle of dead letters and was dropped in queue %r"
+            logger.warning(words, death.queue, extra=told)
         self._buried(death, "discard")
 
     def _buried(self, death: Death, how: How) -> None:
@@ -219,6 +224,7 @@ class DeadLetters:
             delay,
             cause,
             exc_info=None if isinstance(cause, Error) else cause,
+            extra=_told(death, delay, cause),
         )
         self._failing.add(death.queue)
         self._give_back(death, delay)
@@ -237,6 +243,13 @@ class DeadLetters:
             self._unburied -= 1
             if not self._unburied:
                 self._idle.notify_all()
+
+
+def _told(death: Death, delay: int, cause: Exception) -> dict[str, Any]:
+    message_id, reason = death.delivery.message_id, death.reason.value
+    return fields(
+        "dead_letter_failed", queue=death.queue, message_id=message_id, reason=reason, delay=delay, cause=cause
+    )
 
 
 def _message(delivery: Delivery) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from kombu_sns_sqs.aws.operation import Operation
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.messages import Delivery, Outgoing
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.settling.holdings import Lease
@@ -98,11 +99,14 @@ class Handover:
         except Exception as exc:  # noqa: BLE001  # whatever it is, it may work the next time
             cause = exc
         delivery = job.lease.delivery
+        queue, message_id = delivery.queue, delivery.message_id
         if self._clock() < job.deadline:
-            logger.info("message %s is not handed over yet: %s", delivery.message_id, cause)
+            told = fields("handover_delayed", queue=queue, message_id=message_id, cause=cause)
+            logger.info("message %s is not handed over yet: %s", message_id, cause, extra=told)
             self._call_later(_AGAIN_SECONDS, lambda: self._try(job))
         else:
-            logger.warning("message %s of queue %r was not handed over: %s", delivery.message_id, delivery.queue, cause)
+            told = fields("handover_failed", queue=queue, message_id=message_id, cause=cause)
+            logger.warning("message %s of queue %r was not handed over: %s", message_id, queue, cause, extra=told)
             job.settler.give_up(job.lease)
 
     def _attempt(self, job: _HandOver) -> bool:
@@ -157,7 +161,8 @@ class Handover:
             while self.look(queue):
                 pass
         except Exception as exc:  # noqa: BLE001  # as above
-            logger.info("the holding queue of queue %r could not be looked into: %s", queue.name, exc)
+            told = fields("holding_queue_unread", queue=queue.name, cause=exc)
+            logger.info("the holding queue of queue %r could not be looked into: %s", queue.name, exc, extra=told)
         self._call_later(_LOOK_SECONDS * random.uniform(0.75, 1.25), lambda: self._look_again(queue))
 
     def look(self, queue: Queue) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.messages import Delivery
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,14 @@ class Losses:
                 loss.queue,
                 loss.held_seconds,
                 loss.detail or loss.reason.value,
+                extra=fields(
+                    "lease_lost",
+                    queue=loss.queue,
+                    message_id=loss.message_id,
+                    publish_id=loss.publish_id,
+                    reason=loss.reason.value,
+                    held_seconds=loss.held_seconds,
+                ),
             )
             if self._tell is not None:
                 self._tell(loss)
@@ -105,4 +114,4 @@ class Losses:
                 self._hook(loss)
             except Exception:
                 # The user's function; all leases depend on this thread.
-                logger.exception("on_lease_lost failed")
+                logger.exception("on_lease_lost failed", extra=fields("hook_failed", hook="on_lease_lost"))

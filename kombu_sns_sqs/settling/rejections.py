@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable
 
+from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
@@ -34,6 +35,7 @@ class Rejections:
         self._dead_letters = dead_letters
         self._options = options
         self._tell = tell
+        self._seldom = Seldom()
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
         """Give a message back, or bury it."""
@@ -43,7 +45,12 @@ class Rejections:
                 delay = retries.delay(delivery, random.random)
             except Exception:
                 # The user's function; an ack or a reject is no place to learn of its faults.
-                logger.exception("backoff_policy failed for queue %r: the message comes back at once", delivery.queue)
+                if self._seldom.count(delivery.queue):
+                    logger.exception(
+                        "backoff_policy failed for queue %r: the message comes back at once",
+                        delivery.queue,
+                        extra=fields("backoff_failed", queue=delivery.queue, message_id=delivery.message_id),
+                    )
                 delay = 0
             self._settler.release(delivery, delay=delay)
             if self._tell is not None:

@@ -7,7 +7,6 @@ several are in flight; a failed entry is tried again alone. A forked child settl
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import random
@@ -21,15 +20,13 @@ from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
-from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.native_threads import Joinable, native_lock, start_native_thread
 from kombu_sns_sqs.settling.holdings import Lease, Verdict
 from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
+from kombu_sns_sqs.settling.reports import Reports
 from kombu_sns_sqs.settling.settlements import Settlements
-
-logger = logging.getLogger(__name__)
 
 #: Longest sleep of the thread: what it does not hear of it finds out then, and that the machine was suspended.
 _LONGEST_SLEEP: Final = 5.0
@@ -65,6 +62,7 @@ class Settler:
         self.lease_seconds = lease_seconds
         self._losses = losses or Losses()
         self._hand_over = hand_over
+        self._reports = Reports()
         self._clock = clock
         # Taken for moments, and never while anything is waited for: greenlets and the native thread share it.
         self._lock = native_lock()
@@ -197,8 +195,7 @@ class Settler:
             self.release(delivery)
         settled = self.flush(timeout)
         if not settled:
-            unsettled = self._settlements.unsettled
-            logger.warning("%d acks or give-backs were not carried out before the stop", unsettled)
+            self._reports.left(self._settlements.unsettled)
         with self._starting:
             self._stopping = True
             thread = self._thread if self._pid == os.getpid() else None
@@ -221,9 +218,9 @@ class Settler:
         while not self._stopping:
             try:
                 client.run_once(self._turn(client))
-            except Exception:
+            except Exception as exc:  # noqa: BLE001
                 # Whatever happens to one batch, the leases of all others depend on this thread.
-                logger.exception("settling failed; the thread goes on")
+                self._reports.thread_failed(exc)
         self._report()
         client.close()
 
@@ -282,18 +279,10 @@ class Settler:
                 with self._lock:
                     if self._settlements.failed(target, entry, failure, now, last=self._stopping):
                         continue
-                _log(target[0], entry, failure)
+                self._reports.not_settled(target[0], entry, failure)
             with self._lock:
                 self._settlements.done(target, entry)
         with self._lock:
             if not self._settlements.unsettled:
                 self._hurry = False
                 self._times_idle += 1
-
-
-def _log(verb: Verb, entry: Entry, failure: Failure) -> None:
-    """Say that a message could not be deleted or given back."""
-    if failure.kind is Kind.STALE_RECEIPT:
-        logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, verb.value, failure)
-    else:
-        logger.warning("could not %s message %s: %s", verb.value, entry.delivery.message_id, failure)

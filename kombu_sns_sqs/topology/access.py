@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import NotEquivalent
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Lifetime, Queue
@@ -70,6 +71,7 @@ class Access:
             "queue %r was not made by this transport: its access policy now lets SNS in; waiting %d s for that to act",
             queue.name,
             self._options.policy_settling,
+            extra=fields("access_opened", queue=queue.name, seconds=self._options.policy_settling),
         )
         self._sleep(self._options.policy_settling)
         self.policy_is(queue, merged)

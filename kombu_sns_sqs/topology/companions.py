@@ -17,6 +17,7 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import companion_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.topology.entities import COMPANION_TAG, Lifetime, Queue
 from kombu_sns_sqs.topology.making import as_attribute
@@ -109,7 +110,12 @@ class Companions:
             return self._note(queue, str(reply.value["QueueUrl"]))
         if reply.failure.kind.passing:
             raise exception_for(reply.failure)
-        logger.warning("no companion could be made for what is scheduled on queue %r: %s", queue.name, reply.failure)
+        logger.warning(
+            "no companion could be made for what is scheduled on queue %r: %s",
+            queue.name,
+            reply.failure,
+            extra=fields("companion_refused", queue=queue.name, cause=reply.failure),
+        )
         return self._note(queue, None, refused=True)
 
     def _attributes(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.redelivery import DEAD_LETTER_ARGUMENTS, NO_DEAD_LETTERS, DeadLetterPolicy
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,9 @@ class QueueDeclaration:
         given = arguments or {}
         others = tuple(sorted(key for key in given if key not in _HONOURED))
         if others:
-            logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, ", ".join(others))
+            told = fields("arguments_without_effect", queue=name, arguments=others)
+            names = ", ".join(others)
+            logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, names, extra=told)
         return cls(
             name=name,
             durable=bool(durable),

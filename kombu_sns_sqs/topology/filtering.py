@@ -18,6 +18,7 @@ from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import exception_for
 from kombu_sns_sqs.lifecycle import Housekeeper
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.topology.entities import Queue, Topic
 from kombu_sns_sqs.topology.filters import compile_policy, policy_covers
@@ -74,6 +75,7 @@ class Filtering:
             " which messages for the new binding may not arrive",
             queue.name,
             topic.exchange,
+            extra=fields("filter_widened", queue=queue.name, exchange=topic.exchange),
         )
         for subscription in filtered:
             self._settle(queue, topic, subscription, must=True)
@@ -126,7 +128,9 @@ class Filtering:
                 if must:
                     raise exception_for(reply.failure)
                 # The 201st policy of a topic, or one AWS does not take: without a filter all is right, only dearer.
-                logger.info("queue %r has no filter on exchange %r: %s", queue.name, topic.exchange, reply.failure)
+                told = fields("filter_refused", queue=queue.name, exchange=topic.exchange, cause=reply.failure)
+                name, why = topic.exchange, reply.failure
+                logger.info("queue %r has no filter on exchange %r: %s", queue.name, name, why, extra=told)
                 return
             current = wanted
 

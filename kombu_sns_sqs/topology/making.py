@@ -15,6 +15,7 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import temporary_queue_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Failure, Kind, exception_for
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.redelivery import DeadLetterPolicy
 from kombu_sns_sqs.topology.directory import Directory
@@ -122,7 +123,9 @@ class QueueMaker:
                 return str(reply.value["QueueUrl"])
             if reply.failure.kind is not Kind.NAME_RESTS or attempt == _NAME_ATTEMPTS:
                 break
-            logger.warning("queue %r was deleted less than a minute ago: AWS bars its name, waiting", declaration.name)
+            name = declaration.name
+            told = fields("name_rests", queue=name)
+            logger.warning("queue %r was deleted less than a minute ago: AWS bars its name, waiting", name, extra=told)
             self._sleep(_NAME_PAUSE * random.uniform(0.9, 1.2))
         return self._made_by_another(aws_name, reply.failure)
 

@@ -14,6 +14,7 @@ from functools import cache
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotEquivalent, NotFound, QueueInUse, exception_for
+from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS
 from kombu_sns_sqs.topology.access import Access
@@ -165,7 +166,8 @@ class Provisioner:
     def _differs(self, name: str, how: str) -> None:
         if self._options.topology == "validate":
             raise NotEquivalent(f"PRECONDITION_FAILED - queue {name!r}: {how}")
-        logger.warning("queue %r differs from its declaration: %s", name, how)
+        told = fields("queue_differs", queue=name, difference=how)
+        logger.warning("queue %r differs from its declaration: %s", name, how, extra=told)
 
     # -- using queues ----------------------------------------------------------------------------------------
 

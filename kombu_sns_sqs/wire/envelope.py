@@ -160,10 +160,15 @@ def _kombu_sqs_text(
     return b64encode(str(_ENCODER.encode(envelope)).encode()).decode("ascii")
 
 
+def is_marked(attributes: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a message says that its body is an envelope of ours."""
+    return attrs.ENVELOPE_ATTRIBUTE in attributes
+
+
 def decode(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> Content:
     """Read a message body, whoever wrote it. Never raises: what cannot be read is foreign."""
     try:
-        if attrs.ENVELOPE_ATTRIBUTE in attributes:
+        if is_marked(attributes):
             return _content(_loads(body))
         return _from_kombu_sqs(body) or _foreign(body)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError):
