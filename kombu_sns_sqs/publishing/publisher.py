@@ -23,7 +23,7 @@ from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.parcel import Destination, Parcel
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.topology.directory import Directory
-from kombu_sns_sqs.topology.entities import Queue
+from kombu_sns_sqs.topology.entities import Queue, bears_uuid
 from kombu_sns_sqs.topology.filters import routing_attributes
 from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import envelope
@@ -151,8 +151,9 @@ class Publisher:
     def drop(self, exchange: str, routing_key: str) -> None:
         """Do as AMQP's default exchange does with a queue that is not there, but not without a word."""
         self.dropped += 1
-        level = logging.DEBUG if exchange else logging.WARNING
         name = reply_queue_name(exchange, routing_key) if exchange else routing_key
+        # A reply, or a result, for somebody who has not waited for it, is nothing out of the ordinary.
+        level = logging.DEBUG if exchange or bears_uuid(name) else logging.WARNING
         if count := self._seldom.count(name):
             told = fields("message_dropped", queue=name, exchange=exchange, count=count)
             logger.log(level, "a message was dropped: there is no queue %r", name, extra=told)

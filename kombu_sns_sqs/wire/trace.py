@@ -38,7 +38,8 @@ _seldom: Final = Seldom()
 def trace_of(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
     """Give the trace header of a message that is being published, None where it has none.
 
-    What cannot be one stays an ordinary header and is not told to AWS, which would refuse the message for it.
+    What cannot be one stays an ordinary header and is not told to AWS, which demands the form: a message must not be
+    lost for it.
     """
     trace = properties.get(TRACE_HEADER) or headers.get(TRACE_HEADER)
     if not trace:

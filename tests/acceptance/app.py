@@ -10,7 +10,20 @@ from celery import Celery, group
 from kombu import Queue
 from kombu.common import Broadcast
 
-__all__ = ("add", "announce", "app", "delegate", "fail", "group", "note", "patient", "third_time_lucky", "when", "work")
+__all__ = (
+    "add",
+    "announce",
+    "app",
+    "delegate",
+    "fail",
+    "group",
+    "note",
+    "patient",
+    "third_time_lucky",
+    "trace",
+    "when",
+    "work",
+)
 
 app = Celery("app", broker=os.environ["BROKER_URL"], backend="rpc://")
 app.conf.update(
@@ -20,6 +33,7 @@ app.conf.update(
     beat_schedule={"tick": {"task": "app.tick", "schedule": 2}},
     worker_pool_restarts=True,
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
+    **({"worker_log_format": os.environ["LOG_FORMAT"]} if "LOG_FORMAT" in os.environ else {}),
 )
 
 
@@ -87,6 +101,12 @@ def delegate(mark: str) -> None:
 def tick() -> None:
     """Note that the clock has struck, where a worker has one."""
     note("tick")
+
+
+@app.task(bind=True)
+def trace(self) -> str | None:  # noqa: ANN001
+    """Tell X-Ray's trace header of this very task."""
+    return self.request.get("AWSTraceHeader")
 
 
 @app.task

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,3 +119,46 @@ def test_the_kombu_example_routes_between_three_processes(environment: dict[str,
     run("plain_kombu.py", "bind", environment=environment)
     run("plain_kombu.py", "publish", environment=environment)
     assert run("plain_kombu.py", "consume", environment=environment) == "{'score': '2:1'}"
+
+
+@pytest.mark.parametrize("example", ["counting_hooks.py", "prometheus_metrics.py", "opentelemetry_metrics.py"])
+def test_the_page_on_monitoring_shows_the_example(example: str) -> None:
+    """As the README does."""
+    marked = re.search(r"# \[readme: \w+\]\n(.*?)# \[end\]", (EXAMPLES / example).read_text(), re.DOTALL)
+    assert marked is not None
+    assert f"```python\n{marked[1]}```" in (ROOT / "docs" / "monitoring.md").read_text()
+
+
+def test_the_example_of_hooks_prints_its_counts(environment: dict[str, str]) -> None:
+    """Of one message."""
+    counts = {"sent counted": 1, "received counted": 1, "ack counted": 1}
+    assert run("counting_hooks.py", environment=environment) == str(counts)
+
+
+@pytest.mark.acceptance
+def test_the_example_for_prometheus_exposes_what_all_processes_have_counted(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Among it what a child of the pool has published."""
+    # Below the ports that are given out to whoever asks for any: nobody takes it while the worker starts.
+    port = random.randrange(20_000, 30_000)
+    watched = {**environment, "METRICS_PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with Worker("prometheus_metrics", folder=tmp_path, cwd=EXAMPLES, environment=watched) as worker:
+        run("prometheus_metrics.py", environment=environment)
+        worker.wait_for("worked")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            page = answer.read().decode()
+    published = 'kombu_sns_sqs_published_messages_total{destination="celery",outcome="sent",service="sqs"} 1.0'
+    assert published in page.splitlines()
+    assert "kombu_sns_sqs_received_messages_total" in page
+
+
+@pytest.mark.acceptance
+def test_the_example_for_opentelemetry_is_one_trace_and_its_metrics(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """From the script to the task by way of the message's headers; the worker exports its metrics as it ends."""
+    with Worker("opentelemetry_metrics", folder=tmp_path, cwd=EXAMPLES, environment=environment) as worker:
+        assert run("opentelemetry_metrics.py", environment=environment).splitlines()[0] == "True"
+    assert '"messaging.client.consumed.messages"' in worker.output
+    assert '"messaging.client.operation.duration"' in worker.output

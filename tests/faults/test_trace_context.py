@@ -180,7 +180,7 @@ def test_context_is_kept_by_dead_letters(connect: Connect, relay: Witness, excha
 def test_what_is_no_trace_header_is_an_ordinary_one(
     connect: Connect, relay: Witness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """AWS would refuse the message for it, and a line break in it would be a header of the sender's making."""
+    """AWS demands the form, and a line break in it would be a header of the sender's making."""
     connection = connect()
     queue = Queue("q", Exchange("e", "fanout"))(connection)
     queue.declare()

@@ -40,7 +40,7 @@ def test_a_trace_header_is_taken_from_the_headers_or_the_properties(header: str)
     "wrong", ["", "1-5759e988", "Sampled=1", f"{ROOT}\r\nX: 1", f"{ROOT};a=é", 7, f"{ROOT};a={'b' * 1024}"]
 )
 def test_what_is_none_is_not_told_to_aws(wrong: Any) -> None:
-    """AWS would refuse the message."""
+    """AWS demands the form, and a message must not be lost for it."""
     assert trace.trace_of({"AWSTraceHeader": wrong}, {}) is None
 
 
