@@ -141,6 +141,23 @@ def test_header_arrives_with_its_type(carry: Callable[..., Message], name: str) 
     assert type(value) is type(HEADERS[name])
 
 
+def test_trace_context_arrives_as_it_was_sent(producer: Producer, declare: Declare, names: Names) -> None:
+    """Of W3C's form and of X-Ray's, through a queue and through an exchange."""
+    queue = declare(Queue(names("q"), Exchange(names("e"), "topic"), routing_key="a.*"))
+    trace = {
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "tracestate": "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+        "baggage": "userId=Am%C3%A9lie,isProduction=false;ttl=1",
+        "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+    }
+    producer.publish("m", routing_key=queue.name, headers=trace)
+    producer.publish("m", exchange=queue.exchange.name, routing_key="a.b", headers=trace)
+    for _ in range(2):
+        message = eventually(queue.get)
+        message.ack()
+        assert trace.items() <= message.headers.items()
+
+
 def test_many_headers_arrive_together(carry: Callable[..., Message]) -> None:
     """More than the ten attributes AWS would allow."""
     headers = HEADERS | {f"h{n}": n for n in range(30)}

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Queue
@@ -403,6 +404,19 @@ def test_a_publish_to_a_queue_that_another_process_deleted_is_dropped(
     spawn(actors.delete_queue, "q").result()
     connection.Producer(auto_declare=False).publish("lost", routing_key="q")
     assert "a message was dropped: there is no queue 'q'" in caplog.text
+
+
+def test_a_result_that_nobody_waits_for_is_dropped_without_a_warning(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its caller has ended, or never asked: that is every day's business. Other names are told once a minute."""
+    producer = connect().Producer(auto_declare=False)
+    producer.publish("result", routing_key=str(uuid4()))
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+    for _ in range(3):
+        producer.publish("lost", routing_key="nowhere")
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert (vars(record)["sns_sqs_event"], vars(record)["sns_sqs_queue"]) == ("message_dropped", "nowhere")
 
 
 # -- who may not ------------------------------------------------------------------------------------------------
