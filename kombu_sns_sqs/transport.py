@@ -17,6 +17,7 @@ from kombu_sns_sqs.forgotten import give_back_when_forgotten
 from kombu_sns_sqs.local import endpoint_for_local
 from kombu_sns_sqs.option_reading import read_options
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.presentable import as_given, presentable
 from kombu_sns_sqs.receiving.receiver import Receiver
 from kombu_sns_sqs.registry import services_for
 from kombu_sns_sqs.services import Services
@@ -60,6 +61,7 @@ class Transport(base.Transport):
         self._services: Services | None = None
         self._pid = os.getpid()
         self.url = _take_keys_out(client)
+        client.transport_options = presentable(client.transport_options or {})
 
     # -- connections -----------------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class Transport(base.Transport):
         return self
 
     def _options(self) -> Options:
-        options = read_options(self.url, self.client.transport_options or {})
+        options = read_options(self.url, as_given(self.client.transport_options or {}))
         if not self.url.is_local:
             return options
         service = endpoint_for_local()

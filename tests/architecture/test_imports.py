@@ -83,7 +83,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "logs", "native_threads", "quotas"),
+    ("clock", "errors", "lifecycle", "logs", "native_threads", "presentable", "quotas"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.

@@ -1,0 +1,42 @@
+"""Options with functions in them can be shown as JSON, and work as before."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from kombu import Connection
+from kombu.utils.json import dumps, loads
+
+from kombu_sns_sqs import Hooks
+from kombu_sns_sqs.presentable import as_given, presentable
+
+OPTIONS: dict[str, Any] = {
+    "on_lease_lost": len,
+    "hooks": Hooks,
+    "predefined_queues": {"q": {"url": "u", "backoff_policy": max}},
+    "ack_delay": 0.1,
+}
+
+
+def test_a_connection_with_functions_among_its_options_can_be_shown() -> None:
+    """Celery does that for `inspect stats`: a worker that cannot does not answer."""
+    connection = Connection("sns-sqs://", transport_options=OPTIONS)
+    before = repr(connection.transport_options)
+    assert connection.transport is not None
+    shown = loads(dumps(connection.info()))["transport_options"]
+    assert shown["on_lease_lost"] == "builtins.len"
+    assert shown["hooks"] == "kombu_sns_sqs.monitoring.hooks.Hooks"
+    assert shown["predefined_queues"]["q"] == {"url": "u", "backoff_policy": "builtins.max"}
+    assert shown["ack_delay"] == 0.1
+    assert repr(connection.transport_options) == before, "kombu's pools know a connection by this"
+
+
+def test_what_is_shown_is_what_was_given() -> None:
+    """To whoever reads the options, compares them, calls one, or takes them to another process."""
+    once = presentable(OPTIONS)
+    assert as_given(once) == OPTIONS
+    assert presentable(once) == once == OPTIONS
+    assert once["on_lease_lost"]([1, 2]) == 2
+    assert as_given(pickle.loads(pickle.dumps(once))) == OPTIONS
+    assert {once["on_lease_lost"]} == {len}
