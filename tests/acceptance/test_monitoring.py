@@ -25,7 +25,8 @@ pytestmark = pytest.mark.acceptance
 def ended(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worker, Path]:
     """A prefork worker with a monitor that has started, worked and stopped, and the folder of its counts."""
     folder = tmp_path_factory.mktemp("monitored")
-    site = Site(service, folder, "hooks=prometheus")
+    # Patient: on a busy machine an answer that is late is not what this is about.
+    site = Site(service, folder, "hooks=prometheus&read_timeout=60&connect_timeout=60")
     counts = folder / "counts"
     counts.mkdir()
     named = {"LOG_FORMAT": "%(levelname)s <%(name)s> %(message)s", "PROMETHEUS_MULTIPROC_DIR": str(counts)}
