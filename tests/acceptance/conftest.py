@@ -92,6 +92,11 @@ class Site:
         urls = self._clients["sqs"].list_queues(QueueNamePrefix=self.prefix).get("QueueUrls", [])
         return sorted(url.rpartition("/")[2].removeprefix(self.prefix) for url in urls)
 
+    def make_queue(self, name: str, tags: dict[str, str]) -> str:
+        """Make a queue as a stranger would, and return its name."""
+        self._clients["sqs"].create_queue(QueueName=f"{self.prefix}{name}", tags=tags)
+        return name
+
     def ready(self, queue: str) -> int:
         """How many messages of a queue nobody has taken."""
         url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]

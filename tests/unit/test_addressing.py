@@ -9,18 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.addressing import (
+from kombu_sns_sqs.addressing import check_short_string, is_reply_exchange, queue_name, reply_queue_name, topic_name
+from kombu_sns_sqs.errors import AddressingError
+from kombu_sns_sqs.temporary_names import (
     TemporaryName,
-    check_short_string,
-    is_reply_exchange,
     parse_temporary,
-    queue_name,
-    reply_queue_name,
     temporary_prefix,
     temporary_queue_name,
-    topic_name,
 )
-from kombu_sns_sqs.errors import AddressingError
 
 LEGAL = string.ascii_letters + string.digits + "_-"
 LEGAL_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,80}|(?=.{1,80}$)[A-Za-z0-9_-]+\.fifo")

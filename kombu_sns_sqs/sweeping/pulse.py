@@ -1,0 +1,77 @@
+"""The signs of life of this process: a count in a tag of one of its temporary queues."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.errors import Kind
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.sweeping.life_sign import LifeSign
+from kombu_sns_sqs.topology.entities import SIGN_TAG, Queue
+from kombu_sns_sqs.topology.temporaries import Temporaries
+
+logger = logging.getLogger(__name__)
+
+#: Queues that are tried for one sign, of those that turn out to be gone.
+_ATTEMPTS: Final = 5
+
+
+class Pulse:
+    """Gives them. Belongs to one thread.
+
+    Args:
+        on_gone: told of a queue of ours that somebody has deleted.
+    """
+
+    def __init__(
+        self,
+        *,
+        control: ControlPlane,
+        temporaries: Temporaries,
+        options: Options,
+        on_gone: Callable[[Queue], None],
+    ) -> None:
+        self._control = control
+        self._temporaries = temporaries
+        self._options = options
+        self._on_gone = on_gone
+        self._bearer: str | None = None
+        self._count = 0
+        self._failing = False
+
+    def beat(self) -> bool:
+        """Give a sign; False where it failed. It stays with one queue for as long as that is there.
+
+        The oldest queue is likely to be there for longest, and whoever judges us finds it first.
+        """
+        tried: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            left = [queue for queue in self._temporaries.queues if queue.url not in tried]
+            if not left:
+                return not tried
+            queue = next((one for one in left if one.url == self._bearer), left[0])
+            sign = LifeSign(self._count + 1, self._options.sweep_period)
+            reply = self._control.call(
+                queue.identity, "sqs", "tag_queue", QueueUrl=queue.url, Tags={SIGN_TAG: str(sign)}
+            )
+            if reply.failure is None:
+                self._bearer, self._count, self._failing = queue.url, sign.count, False
+                return True
+            if reply.failure.kind is not Kind.MISSING:
+                self._report(reply.failure)
+                return False
+            tried.add(queue.url)
+            self._on_gone(queue)
+        return False
+
+    def _report(self, failure: object) -> None:
+        if not self._failing:
+            logger.warning(
+                "no sign of life can be given, so that another process may take this one for dead and delete its"
+                " temporary queues, which are then made again; sweep_period=0 does without signs: %s",
+                failure,
+            )
+        self._failing = True
