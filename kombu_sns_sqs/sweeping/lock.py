@@ -22,6 +22,8 @@ from kombu_sns_sqs.topology.attributes import encryption_attributes
 _ANEW_SECONDS: Final = quotas.MAX_VISIBILITY_SECONDS - 3600
 #: The group of the message, its deduplication id, and all it says.
 _WORD: Final = "sweeper"
+#: Seconds in which the answer to a receive that waits for one is there for certain.
+_LEAST_READ_TIMEOUT: Final = 3.0
 _COUNTS: Final = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 
 
@@ -38,6 +40,8 @@ class Lock:
         self._options = options
         self._lease = lease
         self._clock = clock
+        # A wait makes SQS ask all its servers; without, it may come back empty, and the next attempt has to do.
+        self._wait = 1 if options.read_timeout >= _LEAST_READ_TIMEOUT else 0
         self._url: str | None = None
         self._receipt: str | None = None
         self._taken_at = self._until = float("-inf")
@@ -108,8 +112,9 @@ class Lock:
 
     def _receive(self) -> bool:
         asked_at = self._clock()
-        # A wait makes SQS ask all its servers, and an old enough message of the group is found for certain.
-        answer = self._ask("receive_message", MaxNumberOfMessages=1, VisibilityTimeout=self._lease, WaitTimeSeconds=1)
+        answer = self._ask(
+            "receive_message", MaxNumberOfMessages=1, VisibilityTimeout=self._lease, WaitTimeSeconds=self._wait
+        )
         for message in answer.get("Messages") or ():
             self._receipt = str(message["ReceiptHandle"])
             self._taken_at, self._until = asked_at, asked_at + self._lease
