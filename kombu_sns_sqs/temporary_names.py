@@ -7,6 +7,7 @@ is found by its name in AMQP, as a reply queue is by whoever replies; its name i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,8 +26,10 @@ from kombu_sns_sqs.errors import AddressingError
 __all__ = (
     "TemporaryName",
     "bears_uuid",
+    "first_of",
     "is_for_replies",
     "is_found_by_name",
+    "mark_of",
     "parse_temporary",
     "sweeper_queue_name",
     "temporary_name_of",
@@ -157,6 +160,16 @@ def temporary_name_of(name: str, *, prefix: str = "") -> str:
 def is_found_by_name(aws_name: str, prefix: str = "") -> bool:
     """Whether this may be a name that :func:`temporary_name_of` has made."""
     return aws_name.startswith(prefix) and bool(_NAMED_SHAPE.fullmatch(aws_name[len(prefix) :]))
+
+
+def mark_of(aws_name: str) -> str:
+    """Give what tells a name that :func:`temporary_name_of` has made from all others: the hash at its end."""
+    return aws_name.removesuffix(quotas.FIFO_SUFFIX)[-_HASH_CHARACTERS:]
+
+
+def first_of(aws_names: Iterable[str], prefix: str = "") -> str:
+    """Choose one of a process's temporary queues as any other process would: one that tells its owner, the oldest."""
+    return min(aws_names, key=lambda name: (is_found_by_name(name, prefix), name))
 
 
 def sweeper_queue_name(prefix: str = "") -> str:

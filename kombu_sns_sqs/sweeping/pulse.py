@@ -6,17 +6,21 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.sweeping.life_sign import LifeSign
-from kombu_sns_sqs.topology.entities import SIGN_TAG, Queue
+from kombu_sns_sqs.temporary_names import first_of, is_found_by_name, mark_of
+from kombu_sns_sqs.topology.entities import MARKS_TAG, SIGN_TAG, Queue
 from kombu_sns_sqs.topology.temporaries import Temporaries
 
 logger = logging.getLogger(__name__)
 
 #: Queues that are tried for one sign, of those that turn out to be gone.
 _ATTEMPTS: Final = 5
+#: Marks of queues that a tag has room for, with a blank between them.
+_MOST_MARKS: Final = quotas.MAX_TAG_VALUE // 15
 
 
 class Pulse:
@@ -45,18 +49,21 @@ class Pulse:
     def beat(self) -> bool:
         """Give a sign; False where it failed. It stays with one queue for as long as that is there.
 
-        The oldest queue is likely to be there for longest, and whoever judges us finds it first.
+        With it goes which queues are ours, of those whose names do not tell.
         """
         tried: set[str] = set()
         for _ in range(_ATTEMPTS):
             left = [queue for queue in self._temporaries.queues if queue.url not in tried]
             if not left:
                 return not tried
-            queue = next((one for one in left if one.url == self._bearer), left[0])
+            names = {_name(queue): queue for queue in left}
+            prefix = self._options.queue_name_prefix
+            queue = next((one for one in left if one.url == self._bearer), names[first_of(names, prefix)])
             sign = LifeSign(self._count + 1, self._options.sweep_period)
-            reply = self._control.call(
-                queue.identity, "sqs", "tag_queue", QueueUrl=queue.url, Tags={SIGN_TAG: str(sign)}
-            )
+            tags = {SIGN_TAG: str(sign)}
+            if marks := [mark_of(name) for name in names if is_found_by_name(name, prefix)][:_MOST_MARKS]:
+                tags[MARKS_TAG] = " ".join(marks)
+            reply = self._control.call(queue.identity, "sqs", "tag_queue", QueueUrl=queue.url, Tags=tags)
             if reply.failure is None:
                 self._bearer, self._count, self._failing = queue.url, sign.count, False
                 return True
@@ -75,3 +82,7 @@ class Pulse:
                 failure,
             )
         self._failing = True
+
+
+def _name(queue: Queue) -> str:
+    return queue.url.rpartition("/")[2]

@@ -93,8 +93,9 @@ class Sweeper:
         self._removal: Removal | None = None
         self._list_at = float("-inf")
         self._started = False
-        #: Whether the permissions suffice, as far as is known; and whether the last call failed.
+        #: Whether the permissions suffice, as far as is known, and to list queues for certain; whether a call failed.
         self._may = True
+        self._may_list = False
         self._failing = False
 
     def start(self) -> None:
@@ -136,8 +137,10 @@ class Sweeper:
     def _take(self) -> bool:
         if not self._temporaries.queues:
             return False
-        # Asked first, so that who may not list leaves the message to who may.
-        self._list_queues(1)
+        if not self._may_list:
+            # Asked first, so that who may not list leaves the message to who may.
+            self._list_queues(1)
+            self._may_list = True
         return self._lock.take()
 
     def _step(self) -> None:
@@ -168,7 +171,8 @@ class Sweeper:
         if self._removal is not None:
             if not self._removal.step():
                 self._removal = None
-        elif now >= self._list_at:
+            return self._times.removal
+        if now >= self._list_at:
             self._vigil.listed(self._list_queues(_PAGE))
             self._list_at = now + self._times.listing
         elif self._vigil.wants_proof:

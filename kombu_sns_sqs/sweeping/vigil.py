@@ -15,18 +15,21 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from kombu_sns_sqs.sweeping.life_sign import LifeSign
 from kombu_sns_sqs.sweeping.times import Times, silence
-from kombu_sns_sqs.temporary_names import is_found_by_name, parse_temporary
-from kombu_sns_sqs.topology.entities import OWNER_TAG, SIGN_TAG
+from kombu_sns_sqs.temporary_names import first_of, is_found_by_name, mark_of, parse_temporary
+from kombu_sns_sqs.topology.entities import MARKS_TAG, OWNER_TAG, SIGN_TAG
 from kombu_sns_sqs.topology.tags import QueueTags
 
 #: Dead owners that are removed together: one list of a topic's subscriptions does for all of them.
 _TOGETHER: Final = 100
+#: The owner of what is not ours to judge, and is never looked at again.
+_NOBODY: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ class Vigil:
         self._owners: dict[str, _Owner] = {}
         self._looks: list[tuple[float, int, str]] = []
         self._order = itertools.count()
+        #: Queues whose names do not tell their owners, to be looked at when there is nothing else to look at; and which
+        #: of them are whose, by what the signs of others say.
+        self._nameless: deque[str] = deque()
+        self._marked: dict[str, str] = {}
+        self._by_mark: dict[str, str] = {}
         self._suspects: set[str] = set()
         self._dead: dict[str, list[Left]] = {}
         self._dead_since = 0.0
@@ -98,9 +106,8 @@ class Vigil:
         for name in self._queues.keys() - queues.keys():
             self._gone(name)
         self._taken = {name: until for name, until in self._taken.items() if until > self._now}
-        for name, url in queues.items():
-            if name not in self._queues and name not in self._taken:
-                self._add(name, url)
+        for name in sorted(queues.keys() - self._queues.keys() - self._taken.keys()):
+            self._add(name, queues[name])
 
     def _add(self, name: str, url: str) -> None:
         parsed = parse_temporary(name, self._prefix)
@@ -108,13 +115,22 @@ class Vigil:
             return
         if parsed is None:
             self._queues[name] = _Queue(url, None)
-            self._plan(name, self._now)
+            self._by_mark[mark_of(name)] = name
+            self._nameless.append(name)
+            self._belongs(name, self._marked.get(mark_of(name), ""))
         elif parsed.owner != self._own:
             self._queues[name] = _Queue(url, parsed.owner)
             new = parsed.owner not in self._owners
             self._join(parsed.owner, name)
             if new:
                 self._plan(name, self._now)
+
+    def _belongs(self, name: str, owner: str) -> None:
+        """Note whose a queue is by what its owner says; it is read before anything comes of it."""
+        queue = self._queues.get(name)
+        if queue is not None and queue.owner is None and owner in self._owners:
+            queue.owner = owner
+            self._join(owner, name)
 
     def _join(self, name: str, queue: str) -> _Owner:
         owner = self._owners.setdefault(name, _Owner(bearer=queue))
@@ -126,16 +142,21 @@ class Vigil:
 
     def _gone(self, name: str) -> None:
         queue = self._queues.pop(name, None)
+        self._by_mark.pop(mark_of(name), None)
         owner = self._owners.get(queue.owner) if queue is not None and queue.owner is not None else None
         if queue is None or queue.owner is None or owner is None:
             return
         owner.queues.discard(name)
         if not owner.queues:
-            del self._owners[queue.owner]
-            self._suspects.discard(queue.owner)
+            self._forget(queue.owner)
         elif owner.suspect or owner.bearer == name:
             # Somebody has deleted it, most likely its owner, which gives its signs elsewhere from now on.
             self._trust(queue.owner, owner)
+
+    def _forget(self, owner: str) -> None:
+        del self._owners[owner]
+        self._suspects.discard(owner)
+        self._marked = {mark: whose for mark, whose in self._marked.items() if whose != owner}
 
     # -- what is read ----------------------------------------------------------------------------------------
 
@@ -146,6 +167,11 @@ class Vigil:
             queue = self._queues.get(name)
             if queue is not None and queue.look_at == at:
                 queue.look_at = None
+                return name, queue.url
+        while self._nameless:
+            name = self._nameless.popleft()
+            queue = self._queues.get(name)
+            if queue is not None and queue.owner is None:
                 return name, queue.url
         return None
 
@@ -164,10 +190,13 @@ class Vigil:
         if tags is None or sign is None or named is None or queue.owner not in (None, named) or named == self._own:
             self._gone(name)
             if tags is not None:
-                self._queues[name] = _Queue(queue.url, None)  # Not ours to judge: known, and never looked at again.
+                self._queues[name] = _Queue(queue.url, _NOBODY)
             return
         queue.owner, queue.exchanges = named, frozenset(QueueTags(tags=tags).exchanges)
         owner = self._join(named, name)
+        for mark in tags.get(MARKS_TAG, "").split():
+            self._marked[mark] = named
+            self._belongs(self._by_mark.get(mark, ""), named)
         if owner.sign is None or sign.count > owner.sign.count:
             owner.sign, owner.bearer = sign, name
             self._trust(named, owner)
@@ -195,7 +224,7 @@ class Vigil:
         self._suspects.discard(name)
         self._dead.pop(name, None)
         if owner.bearer not in owner.queues:
-            owner.bearer = min(owner.queues)
+            owner.bearer = first_of(owner.queues, self._prefix)
         self._plan(owner.bearer, self._now + (0.0 if owner.sign is None else self._patience(owner)))
 
     def _plan(self, name: str, at: float) -> None:
@@ -228,8 +257,7 @@ class Vigil:
             return {}
         dead, self._dead = self._dead, {}
         for name, left in dead.items():
-            self._suspects.discard(name)
-            del self._owners[name]
+            self._forget(name)
             for queue in left:
                 del self._queues[queue.name]
                 # SQS may list it for a minute after it was deleted.
