@@ -16,6 +16,7 @@ import pytest
 
 from kombu_sns_sqs.local import LocalService
 
+from .light_processes import LightProcesses
 from .workers import Worker
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class Site:
             environment={**self.environment, **environment},
             arguments=arguments,
         )
+
+    def light_processes(self, count: int, kind: str) -> LightProcesses:
+        """Make some plain kombu processes of this site."""
+        return LightProcesses(count, kind, folder=self.folder, environment=self.environment)
 
     def ask(self, expression: str, timeout: float = 60, app: str = "app") -> Any:
         """Evaluate an expression over the app in a client process of its own, and return it by way of JSON."""

@@ -1,44 +1,53 @@
-"""Plain kombu processes with what Celery's workers and their callers have: ``python light_processes.py COUNT KIND``.
-
-``worker``: a mailbox for remote control and a queue for events, both being received from; and a queue for replies.
-``caller``: a queue for replies, from which nobody receives for now.
-"""
+"""Plain kombu processes for the tests that need many; see ``light_process.py``."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
-from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kombu import Connection, Consumer, Exchange, Queue
-from kombu.pidbox import Mailbox
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-
-def live(kind: str) -> None:
-    """Make the queues, say so, and use them until killed."""
-    with Connection(os.environ["BROKER_URL"]) as connection:
-        mailbox = Mailbox("celery", type="fanout")(connection)
-        with connection.channel() as channel:
-            mailbox.reply_queue(channel).declare()
-            if kind == "worker":
-                node = mailbox.Node(f"{os.getpid()}@light", channel=channel)
-                node.listen()
-                events = Queue("", Exchange("celeryev", type="topic"), "worker.#", exclusive=True, durable=False)
-                Consumer(channel, [events(channel)], on_message=print, no_ack=True).consume()
-            sys.stdout.write(f"ready {os.getpid()}\n")
-            sys.stdout.flush()
-            while kind == "caller":
-                time.sleep(60)
-            while True:
-                with suppress(TimeoutError):
-                    connection.drain_events(timeout=60)
+#: Seconds after which what has not begun will not begin.
+PATIENCE = 60.0
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    for _ in range(int(sys.argv[1])):
-        if not os.fork():
-            live(sys.argv[2])
-    signal.pause()
+class LightProcesses:
+    """Some of them, forked off one, as ``worker`` or ``caller``; killed at the end."""
+
+    def __init__(self, count: int, kind: str, *, folder: Path, environment: dict[str, str]) -> None:
+        self._count = count
+        self._log = folder / f"{kind}-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "light_process.py", str(count), kind],
+                cwd=Path(__file__).parent,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + PATIENCE
+        while self._log.read_text().count("ready") < self._count:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(self._log.read_text())
+            time.sleep(0.1)
+        return self
+
+    def kill(self) -> None:
+        """End all of them at once, with -9."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()

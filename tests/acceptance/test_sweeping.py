@@ -2,67 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import HERE, Site
+from .conftest import Site
 from .workers import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from typing_extensions import Self
-
     from kombu_sns_sqs.local import LocalService
 
 pytestmark = pytest.mark.acceptance
+EMULATORS = ("ministack", "moto")
 
 #: Twenty minutes, where seven are eight seconds.
 TWENTY_MINUTES = 20 * 8 / 7
 
 #: The queue whose message says who sweeps.
 LOCK = "kombu-tmp-sweeper.fifo"
-
-
-class LightProcesses:
-    """Some plain kombu processes; see ``light_processes.py``."""
-
-    def __init__(self, site: Site, count: int, kind: str) -> None:
-        self._log = site.folder / f"{kind}-{time.monotonic_ns()}.log"
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "light_processes.py", str(count), kind],
-                cwd=HERE,
-                env=site.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._count = count
-
-    def __enter__(self) -> Self:
-        deadline = time.monotonic() + PATIENCE * 2
-        while self._log.read_text().count("ready") < self._count:
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.1)
-        return self
-
-    def kill(self) -> None:
-        """End all of them at once, with -9."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 @pytest.fixture
@@ -78,17 +40,17 @@ def test_what_killed_workers_leave_is_swept_and_nothing_else(swept: Site) -> Non
     the name of a temporary one and no tags, and one whose maker gives no signs of life.
     """
     site = swept
-    with LightProcesses(site, 1, "caller"):
+    with site.light_processes(1, "caller"):
         stays = [
             *site.queues,
             site.make_queue("kombu-tmp-s44we8-owner123-tok0-looks-alike", {}),
             site.make_queue("kombu-tmp-s44we8-owner456-tok0-silent", {"kombu:owner": "owner456"}),
             site.make_queue("lasting", {"kombu:owner": "owner123", "kombu:sign": "0/8"}),
         ]
-        with site.worker(pool="solo") as worker, LightProcesses(site, 20, "worker") as light:
+        with site.worker(pool="solo") as worker, site.light_processes(20, "worker") as light:
             worker.send(signal.SIGSTOP)
             site.ask("app.control.shutdown(destination=['w1@test'])")
-            left = {name for name in site.queues if name.startswith("kombu-tmp-")} - {*stays}
+            left = {name for name in site.queues if name.startswith("kombu-tmp-")} - {*stays, LOCK}
             assert len(left) > 3 * 20
             assert len(site.subscribed) > 2 * 20
             worker.kill()
