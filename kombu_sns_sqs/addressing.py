@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b32encode
-from dataclasses import dataclass
 from typing import Final
 
 from kombu_sns_sqs import quotas
@@ -20,18 +19,17 @@ from kombu_sns_sqs.errors import AddressingError
 
 __all__ = (
     "MAX_PREFIX",
-    "TemporaryName",
+    "TEMPORARY",
     "check_prefix",
     "check_short_string",
     "companion_name",
     "digest",
     "holding_queue_name",
     "is_reply_exchange",
-    "parse_temporary",
     "queue_name",
+    "readable",
     "reply_queue_name",
-    "temporary_prefix",
-    "temporary_queue_name",
+    "split_fifo",
     "topic_name",
 )
 
@@ -41,21 +39,15 @@ MAX_PREFIX: Final = 40
 MAX_LEVEL: Final = 255
 
 _HASH_CHARACTERS: Final = 14  # of base32: 70 bits
-_TEMPORARY: Final = "kombu-tmp-"
+#: What the names of all temporary queues begin with, after the prefix.
+TEMPORARY: Final = "kombu-tmp-"
 _NOT_TEMPORARY: Final = "kombu_tmp_"
-_BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ILLEGAL_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_-]")
 _REFUSED_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LOOKS_ENCODED: Final = re.compile(rf".*--[a-z2-7]{{{_HASH_CHARACTERS}}}")
 _PREFIX: Final = re.compile(rf"[A-Za-z0-9_-]{{0,{MAX_PREFIX}}}")
-_OWNER: Final = re.compile(r"[a-z0-9]{8,20}")
-_TOKEN: Final = re.compile(r"[a-z0-9]{4,20}")
-_TEMPORARY_SHAPE: Final = re.compile(
-    rf"{_TEMPORARY}(?P<created>[a-z0-9]{{6,8}})-(?P<owner>{_OWNER.pattern})-(?P<token>{_TOKEN.pattern})"
-    r"(-[A-Za-z0-9_-]*)?(\.fifo)?"
-)
 
 
 def queue_name(name: str, *, prefix: str = "", level: int = 0) -> str:
@@ -116,13 +108,13 @@ def topic_name(exchange: str, *, prefix: str = "") -> str:
 
 def _aws_name(name: str, kind: str, *, prefix: str, room: int, level: int = 0) -> str:
     check_prefix(prefix)
-    stem, suffix = _split_fifo(name)
+    stem, suffix = split_fifo(name)
     room -= len(prefix) + len(suffix)
     if level == 0 and len(stem) <= room and _stays_itself(stem):
         return f"{prefix}{stem}{suffix}"
     told_apart = f"-p{level}" if level else ""
     told_apart += f"--{digest(kind, str(level), name)[:_HASH_CHARACTERS]}"
-    made = _readable(stem, room - len(told_apart)) + told_apart
+    made = readable(stem, room - len(told_apart)) + told_apart
     return f"{prefix}{_not_temporary(made)}{suffix}"
 
 
@@ -131,27 +123,28 @@ def _name_beside(name: str, kind: str, *, prefix: str) -> str:
     check_short_string(name, what="queue name")
     check_prefix(prefix)
     told_apart = f"-{kind}--{digest(kind, name)[:_HASH_CHARACTERS]}"
-    stem, _ = _split_fifo(name)
-    made = _readable(stem, quotas.MAX_QUEUE_NAME - len(prefix) - len(told_apart)) + told_apart
+    stem, _ = split_fifo(name)
+    made = readable(stem, quotas.MAX_QUEUE_NAME - len(prefix) - len(told_apart)) + told_apart
     return f"{prefix}{_not_temporary(made)}"
 
 
 def _not_temporary(made: str) -> str:
-    return _NOT_TEMPORARY + made.removeprefix(_TEMPORARY) if made.startswith(_TEMPORARY) else made
+    return _NOT_TEMPORARY + made.removeprefix(TEMPORARY) if made.startswith(TEMPORARY) else made
 
 
-def _split_fifo(name: str) -> tuple[str, str]:
+def split_fifo(name: str) -> tuple[str, str]:
     """Part the suffix that makes a queue or topic FIFO from the rest of its name."""
     stem = name.removesuffix(quotas.FIFO_SUFFIX)
     return stem, name[len(stem) :]
 
 
 def _stays_itself(stem: str) -> bool:
-    made_here = _LOOKS_ENCODED.fullmatch(stem) or stem.startswith(_TEMPORARY)
+    made_here = _LOOKS_ENCODED.fullmatch(stem) or stem.startswith(TEMPORARY)
     return bool(_LEGAL.fullmatch(stem)) and not made_here
 
 
-def _readable(name: str, room: int) -> str:
+def readable(name: str, room: int) -> str:
+    """Make so many characters of a name legal on AWS, for people to read."""
     return _ILLEGAL_CHARACTER.sub("_", name)[: max(room, 0)]
 
 
@@ -195,88 +188,6 @@ def check_short_string(text: str, *, what: str, empty: bool = False) -> None:
         )
     if _REFUSED_CHARACTER.search(text):
         raise AddressingError(f"{what} {text!r} holds a control character, which AWS does not carry: leave it out")
-
-
-# -- queues that come and go --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemporaryName:
-    """What the name of a temporary queue tells: who made it, and when.
-
-    ``created`` is in seconds since 1970; ``owner`` is one process; ``token`` tells its queues apart.
-    """
-
-    created: int
-    owner: str
-    token: str
-
-    def __post_init__(self) -> None:
-        """Refuse what could not be read back out of a name."""
-        if not (_OWNER.fullmatch(self.owner) and _TOKEN.fullmatch(self.token)):
-            raise AddressingError(
-                f"owner {self.owner!r} and token {self.token!r} of a temporary queue: "
-                "give 8 to 20 and 4 to 20 of the characters a-z 0-9"
-            )
-        if not 36**5 <= self.created < 36**8:
-            raise AddressingError(f"a temporary queue made at {self.created}: give seconds since 1970")
-
-
-def temporary_prefix(prefix: str = "") -> str:
-    """Give what the names of all temporary queues begin with: one ListQueues by it shows every one."""
-    check_prefix(prefix)
-    return f"{prefix}{_TEMPORARY}"
-
-
-def temporary_queue_name(name: str, *, prefix: str = "", owner: str, created: int, token: str) -> str:
-    """Name the SQS queue of an auto-delete or exclusive queue, a new one for every process that declares it.
-
-    AWS bars a deleted name for 60 seconds, and a queue that outlived a crash still holds what was meant for the dead
-    process; so the name in AMQP appears only as a readable tail.
-
-    Args:
-        name: the queue's name in AMQP, 1 to 255 bytes.
-        prefix: as for :func:`queue_name`.
-        owner: the process, 8 to 20 characters of ``[a-z0-9]``.
-        created: seconds since 1970.
-        token: a random part, 4 to 20 characters of ``[a-z0-9]``.
-
-    Raises:
-        AddressingError: a part is out of its range, or they do not fit in 80 characters together.
-    """
-    check_short_string(name, what="queue name")
-    known = TemporaryName(created=created, owner=owner, token=token)
-    stem, suffix = _split_fifo(name)
-    head = f"{temporary_prefix(prefix)}{_base36(known.created)}-{known.owner}-{known.token}"
-    room = quotas.MAX_QUEUE_NAME - len(head) - len(suffix)
-    if room < 0:
-        raise AddressingError(
-            f"no room for a temporary queue after prefix {prefix!r}: shorten it by {-room} characters, "
-            "or the owner or token"
-        )
-    tail = _readable(stem, room - 1)
-    return f"{head}-{tail}{suffix}" if tail else f"{head}{suffix}"
-
-
-def parse_temporary(aws_name: str, prefix: str = "") -> TemporaryName | None:
-    """Read the name of a temporary queue; None for any other name."""
-    if not aws_name.startswith(prefix):
-        return None
-    shape = _TEMPORARY_SHAPE.fullmatch(aws_name[len(prefix) :])
-    if shape is None:
-        return None
-    try:
-        return TemporaryName(created=int(shape["created"], 36), owner=shape["owner"], token=shape["token"])
-    except AddressingError:
-        return None
-
-
-def _base36(number: int) -> str:
-    characters = ""
-    while number:
-        number, remainder = divmod(number, 36)
-        characters = _BASE36[remainder] + characters
-    return characters
 
 
 # -- replies of remote control ------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Janitor:
         self._delete(self._temporary())
 
     def _temporary(self) -> list[Queue]:
-        return list(self._provisioner.temporary.values()) if self._pid == os.getpid() else []
+        return self._provisioner.temporary.queues if self._pid == os.getpid() else []
 
     def _delete(self, queues: list[Queue]) -> None:
         deadline = self._patience.deadline()

@@ -258,6 +258,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "filter_delay",
             "policy_settling",
             "bindings_max_age",
+            "sweep_period",
             "connect_timeout",
             "read_timeout",
         ),

@@ -120,6 +120,8 @@ class Options:
         on_lease_lost: called with a :class:`~kombu_sns_sqs.LostLease` for each message in hand that may run a second
             time elsewhere, in the thread that renews leases: it must be quick.
         hooks: told of every message and request, see :class:`~kombu_sns_sqs.Hooks`; or the name of an adapter.
+        sweep_period: seconds between two signs of life of a process that has temporary queues, at most, 0.5 to 86,400;
+            without one for about two periods its queues are deleted by another. 0: no signs, and no deleting either.
         compat: ``sqs`` writes messages as kombu's sqs does; both forms are always read.
         account_id: the AWS account, where it cannot be asked for (12 digits).
         connect_timeout: seconds to wait for a connection, above 0.
@@ -154,6 +156,7 @@ class Options:
     backoff_tasks: frozenset[str] = frozenset()
     on_lease_lost: Callable[[LostLease], object] | None = None
     hooks: Hooks | None = None
+    sweep_period: float = 420.0
     compat: Envelope = "native"
     account_id: str | None = None
     connect_timeout: float = 5.0
@@ -174,6 +177,8 @@ class Options:
         _within("filter_delay", self.filter_delay, 0, 86_400)
         _within("policy_settling", self.policy_settling, 0, 3600)
         _within("bindings_max_age", self.bindings_max_age, 0, 86_400)
+        if self.sweep_period:
+            _within("sweep_period", self.sweep_period, 0.5, 86_400)
         _within("connect_timeout", self.connect_timeout, 0.1, 300)
         _within("read_timeout", self.read_timeout, 0.1, 300)
         _one_of("topology", self.topology, ("create", "validate", "assume"))

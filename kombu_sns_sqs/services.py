@@ -43,6 +43,7 @@ from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.settling.settlers import Settlers
+from kombu_sns_sqs.sweeping.sweeper import Sweeper
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.binder import Binder
 from kombu_sns_sqs.topology.companions import Companions
@@ -53,6 +54,7 @@ from kombu_sns_sqs.topology.filtering import Filtering
 from kombu_sns_sqs.topology.holding_queues import HoldingQueues
 from kombu_sns_sqs.topology.making import QueueMaker
 from kombu_sns_sqs.topology.provisioner import Provisioner
+from kombu_sns_sqs.topology.restoring import Restorer
 from kombu_sns_sqs.topology.subscriptions import Subscriptions
 from kombu_sns_sqs.topology.tags import QueueTags
 
@@ -91,18 +93,14 @@ class Services:
         self.directory = Directory(control=self.control, options=options)
         exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
         access = Access(control=self.control, directory=self.directory, options=options)
+        self._subscriptions = Subscriptions(control=self.control, directory=self.directory, options=options)
         self.binder = self._make_binder(exchanges, access)
         self.companions = Companions(control=self.control, options=options)
-        self.provisioner = Provisioner(
-            control=self.control,
-            directory=self.directory,
-            exchanges=exchanges,
-            maker=QueueMaker(control=self.control, directory=self.directory, options=options),
-            binder=self.binder,
-            access=access,
-            companions=self.companions,
-            options=options,
-        )
+        maker = QueueMaker(control=self.control, directory=self.directory, options=options)
+        self.provisioner = self._make_provisioner(exchanges, access, maker)
+        self.restorer = self._make_restorer(maker)
+        self.sweeper = self._make_sweeper(maker.owner)
+        self.provisioner.temporary.on_added = self.sweeper.start
         self.publisher = self._make_publisher()
         self.handover = Handover(
             client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
@@ -130,7 +128,7 @@ class Services:
             control=self.control,
             directory=self.directory,
             exchanges=exchanges,
-            subscriptions=Subscriptions(control=self.control, directory=self.directory, options=self.options),
+            subscriptions=self._subscriptions,
             filtering=Filtering(
                 control=self.control,
                 housekeeper=self.housekeeper,
@@ -192,6 +190,39 @@ class Services:
             not_delivered=self.dead_letters.not_delivered,
             housekeeper=self.housekeeper,
             options=self.options,
+        )
+
+    def _make_provisioner(self, exchanges: Exchanges, access: Access, maker: QueueMaker) -> Provisioner:
+        return Provisioner(
+            control=self.control,
+            directory=self.directory,
+            exchanges=exchanges,
+            maker=maker,
+            binder=self.binder,
+            access=access,
+            companions=self.companions,
+            options=self.options,
+        )
+
+    def _make_restorer(self, maker: QueueMaker) -> Restorer:
+        return Restorer(
+            provisioner=self.provisioner,
+            maker=maker,
+            binder=self.binder,
+            directory=self.directory,
+            call_later=self.housekeeper.call_later,
+        )
+
+    def _make_sweeper(self, owner: str) -> Sweeper:
+        return Sweeper(
+            control=self.control,
+            directory=self.directory,
+            subscriptions=self._subscriptions,
+            temporaries=self.provisioner.temporary,
+            owner=owner,
+            on_gone=self.restorer.missed,
+            options=self.options,
+            thread=Housekeeper("kombu-sns-sqs-sweeper"),
         )
 
     def _tags(self, queue: Queue) -> QueueTags:
@@ -279,6 +310,7 @@ class Services:
         self.hopper.stop(_left(deadline) + MARGIN / 2)
         self.dead_letters.stop(_left(deadline))
         self.janitor.close_process()
+        self.sweeper.stop(min(_BRIEFLY, _left(deadline)))
         for polls in self._last_polls:
             if not polls.wait():
                 self._patience.was_in_vain()

@@ -22,8 +22,9 @@ from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.parcel import Destination, Parcel
 from kombu_sns_sqs.publishing.postponing import Postponing
+from kombu_sns_sqs.temporary_names import bears_uuid
 from kombu_sns_sqs.topology.directory import Directory
-from kombu_sns_sqs.topology.entities import Queue, bears_uuid
+from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.filters import routing_attributes
 from kombu_sns_sqs.topology.levels import priority_attributes
 from kombu_sns_sqs.wire import envelope

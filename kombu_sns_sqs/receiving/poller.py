@@ -15,18 +15,19 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.clock import lease_clock
-from kombu_sns_sqs.errors import Failure
+from kombu_sns_sqs.errors import Failure, Kind
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.receiving import arrivals
 from kombu_sns_sqs.receiving.answer_age import AnswerAge, Poll
 from kombu_sns_sqs.receiving.arrivals import Arrival
+from kombu_sns_sqs.receiving.listener import Listener
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT, Pace
 from kombu_sns_sqs.receiving.reports import PollReports
 from kombu_sns_sqs.receiving.window import Grant, Window
@@ -44,16 +45,6 @@ _BRIEFLY: Final = 1
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
 
 
-class Listener(Protocol):
-    """What a poller tells the receiver."""
-
-    def news(self) -> None:
-        """Something can be delivered, or polled, or has to be waited for."""
-
-    def unsure(self, poller: Poller) -> None:
-        """The bindings have to be read again before some messages can be judged."""
-
-
 class Poller:
     """Receives from one queue for one channel; driven by one thread.
 
@@ -64,6 +55,7 @@ class Poller:
         listener: told of news.
         ages: what is known of AWS's clock.
         max_wait: longest long poll in seconds.
+        on_gone: told of a temporary queue that is not there any more.
     """
 
     def __init__(
@@ -80,8 +72,10 @@ class Poller:
         ages: AnswerAge,
         max_wait: int,
         lease_seconds: int,
+        on_gone: Callable[[Poller], None] = lambda _: None,
     ) -> None:
         self.queue = queue
+        self._on_gone = on_gone
         self.window = window
         self._client = client
         self._settler = settler
@@ -191,6 +185,8 @@ class Poller:
     def _failed(self, level: Pace, failure: Failure, now: float) -> None:
         if self.stopped:
             return
+        if failure.kind is Kind.MISSING and not self.queue.lasting:
+            self._on_gone(self)
         level.failed(until=now + _BACKOFF.delay(level.failures + 1, random.random))
         if level.failures == 1:
             self._reports.failed(failure)
@@ -285,6 +281,10 @@ class Poller:
         self._reserve(-self._reserved)
         self._era += 1
         self.give_back()
+
+    def move(self, queue: Queue) -> None:
+        """Go on with what stands for the queue now."""
+        self.queue, self._levels = queue, [Pace() for _ in queue.urls]
 
     def resume(self) -> None:
         """Go on polling: a new consumer has come while old polls were still open."""

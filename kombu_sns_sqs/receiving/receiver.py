@@ -21,6 +21,7 @@ from kombu_sns_sqs.receiving.last_polls import LastPolls
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
 from kombu_sns_sqs.receiving.refreshing import Refresher
+from kombu_sns_sqs.receiving.replacing import Replacements
 from kombu_sns_sqs.receiving.tick import Tick, shortest
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.services import Services
@@ -58,6 +59,7 @@ class Receiver:
             max_age=services.options.bindings_max_age,
             on_done=self.wake,
         )
+        self._replacements = Replacements(services.restorer, self.wake)
         services.receivers.add(self)
 
     # -- consumers -------------------------------------------------------------------------------------------
@@ -124,6 +126,7 @@ class Receiver:
             ages=self._ages,
             max_wait=self._options.wait_time_seconds,
             lease_seconds=queue.lease_seconds or self._options.visibility_timeout,
+            on_gone=self._replacements.ask,
         )
 
     def _event_client(self) -> EventClient:
@@ -233,6 +236,7 @@ class Receiver:
         return min((math.nextafter(moment, math.inf) for moment in due if moment is not None), default=None)
 
     def _judge_parked(self) -> None:
+        self._replacements.apply()
         fresh = self._refresher.take()
         for lane in self._lanes.values() if fresh else ():
             if lane.poller.queue.name in fresh:

@@ -19,16 +19,14 @@ from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.topology.attributes import encryption_attributes
 from kombu_sns_sqs.topology.entities import COMPANION_TAG, Lifetime, Queue
-from kombu_sns_sqs.topology.making import as_attribute
 from kombu_sns_sqs.topology.tags import tag_value
 
 logger = logging.getLogger(__name__)
 
 #: Seconds for which a companion that is not there is taken as not there. Shorter than the shortest wait in one.
 ABSENT_SECONDS: Final = 240.0
-#: Attributes of the user's queues that their companions have as well.
-_INHERITED: Final = frozenset({"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +117,8 @@ class Companions:
         return self._note(queue, None, refused=True)
 
     def _attributes(self) -> dict[str, str]:
-        inherited = self._options.queue_attributes.keys() & _INHERITED
         return {
-            **{name: as_attribute(self._options.queue_attributes[name]) for name in inherited},
+            **encryption_attributes(self._options.queue_attributes),
             "MessageRetentionPeriod": str(quotas.MAX_RETENTION_SECONDS),
         }
 

@@ -16,7 +16,8 @@ from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Failure, Kind, NotFound, exception_for
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.options import Options
-from kombu_sns_sqs.topology.entities import Lifetime, Queue, Topic, bears_uuid
+from kombu_sns_sqs.temporary_names import bears_uuid, is_for_replies, temporary_name_of
+from kombu_sns_sqs.topology.entities import Lifetime, Queue, Topic
 from kombu_sns_sqs.topology.knowledge import KnownBindings
 from kombu_sns_sqs.topology.policies import partition_of
 
@@ -88,14 +89,26 @@ class Directory:
             )
             self.remember_queue(found)
             return found
-        url = self.url_of(self.aws_queue_name(name))
-        if url is None:
-            self._note_absence(name)
-            return None
-        identity = self._options.identity
-        found = Queue(name=name, urls=(url,), arn=self.queue_arn(self.aws_queue_name(name)), identity=identity)
-        self.remember_queue(found)
-        return found
+        for aws_name, certain in self._places(name):
+            url = self.url_of(aws_name, certain=certain)
+            if url is not None:
+                found = Queue(name=name, urls=(url,), arn=self.queue_arn(aws_name), identity=self._options.identity)
+                self.remember_queue(found)
+                return found
+        self._note_absence(name)
+        return None
+
+    def _places(self, name: str) -> list[tuple[str, bool]]:
+        """Give the names on AWS that a queue may have, the likelier first, and whether it is the last.
+
+        A name with a UUID may be that of a temporary queue that somebody waits for replies in.
+        """
+        lasting = self.aws_queue_name(name)
+        if not bears_uuid(name):
+            return [(lasting, True)]
+        temporary = temporary_name_of(name, prefix=self._options.queue_name_prefix)
+        first, second = (temporary, lasting) if is_for_replies(name) else (lasting, temporary)
+        return [(first, False), (second, True)]
 
     def _note_absence(self, name: str) -> None:
         """Remember that a reply queue is gone; any other queue may be made by somebody at any moment."""
@@ -106,12 +119,12 @@ class Directory:
                 self._absent.clear()
             self._absent[name] = time.monotonic() + _ABSENT_SECONDS
 
-    def url_of(self, aws_name: str) -> str | None:
-        """Ask for the URL of an SQS queue; None where there is none."""
+    def url_of(self, aws_name: str, *, certain: bool = True) -> str | None:
+        """Ask for the URL of an SQS queue; None where there is none, or it is not ``certain`` and may not be asked."""
         reply = self._control.call(self._options.identity, "sqs", "get_queue_url", QueueName=aws_name)
         if reply.failure is None:
             return str(reply.value["QueueUrl"])
-        if reply.failure.kind is Kind.MISSING:
+        if reply.failure.kind is Kind.MISSING or (reply.failure.kind is Kind.DENIED and not certain):
             return None
         raise exception_for(reply.failure)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +15,7 @@ from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
 from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.redelivery import DEAD_LETTER_ARGUMENTS, NO_DEAD_LETTERS, DeadLetterPolicy
+from kombu_sns_sqs.temporary_names import bears_uuid
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ TYPE_TAG: Final = "kombu:type"
 LEVELS_TAG: Final = "kombu:levels"
 TTL_TAG: Final = "kombu:ttl"
 OWNER_TAG: Final = "kombu:owner"
+SIGN_TAG: Final = "kombu:sign"
+MARKS_TAG: Final = "kombu:marks"
 DEAD_LETTER_EXCHANGE_TAG: Final = "kombu:dlx"
 DEAD_LETTER_KEY_TAG: Final = "kombu:dlk"
 LIMIT_TAG: Final = "kombu:limit"
@@ -39,7 +41,6 @@ COMPANION_TAG: Final = "kombu:later-of"
 SUBSCRIPTION_TAG_PREFIX: Final = "kombu:s:"
 UPPER_TAG_PREFIX: Final = "kombu:p:"
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _HONOURED: Final = DEAD_LETTER_ARGUMENTS | {
     "x-message-ttl",
     "x-max-priority",
@@ -147,11 +148,6 @@ class QueueDeclaration:
             return quotas.MAX_RETENTION_SECONDS
         seconds = math.ceil(self.ttl_ms / 1000)
         return max(quotas.MIN_RETENTION_SECONDS, min(seconds, quotas.MAX_RETENTION_SECONDS))
-
-
-def bears_uuid(name: str) -> bool:
-    """Whether a name holds a UUID, and so is one process's alone to declare."""
-    return bool(_UUID.search(name))
 
 
 def _max_priority(arguments: Mapping[str, Any]) -> int:

@@ -5,18 +5,13 @@ A queue has one from the first time that such a message was handed over. Nothing
 
 from __future__ import annotations
 
-import json
-from typing import Final
-
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import holding_queue_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Kind, exception_for
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.topology.attributes import encryption_attributes
 from kombu_sns_sqs.topology.entities import Lifetime, Queue
-
-#: Attributes that the user's queues and their holding queues have in common: how they are encrypted.
-_INHERITED: Final = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled")
 
 
 class HoldingQueues:
@@ -78,7 +73,5 @@ class HoldingQueues:
         return holding_queue_name(queue.name, prefix=self._options.queue_name_prefix)
 
     def _attributes(self) -> dict[str, str]:
-        given = self._options.queue_attributes
-        inherited = {name: given[name] for name in _INHERITED if name in given}
-        written = {name: one if isinstance(one, str) else json.dumps(one) for name, one in inherited.items()}
-        return {**written, "MessageRetentionPeriod": str(quotas.MAX_RETENTION_SECONDS)}
+        inherited = encryption_attributes(self._options.queue_attributes)
+        return {**inherited, "MessageRetentionPeriod": str(quotas.MAX_RETENTION_SECONDS)}

@@ -80,6 +80,12 @@ class KnownBindings:
         """Whether this very binding is known."""
         return routing_key in self._keys.get(exchange, ())
 
+    @property
+    def all(self) -> list[tuple[str, str]]:
+        """List (exchange, key) of all bindings whose keys are known."""
+        with self._lock:
+            return [(exchange, key) for exchange, keys in self._keys.items() for key in keys if key is not None]
+
     def bound_keys(self, exchange: str) -> list[tuple[str, str | None]]:
         """List (type, key) of the bindings to an exchange."""
         with self._lock:

@@ -12,17 +12,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kombu_sns_sqs import quotas
-from kombu_sns_sqs.addressing import temporary_queue_name
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import Failure, Kind, exception_for
 from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.redelivery import DeadLetterPolicy
+from kombu_sns_sqs.sweeping.life_sign import LifeSign
+from kombu_sns_sqs.temporary_names import bears_uuid, temporary_name_of, temporary_queue_name
+from kombu_sns_sqs.topology.attributes import as_attribute
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import (
     LEVELS_TAG,
     NAME_TAG,
     OWNER_TAG,
+    SIGN_TAG,
     TTL_TAG,
     Lifetime,
     Queue,
@@ -64,6 +67,9 @@ class QueueMaker:
     def make(self, declaration: QueueDeclaration) -> Queue:
         """Make a queue under the name that everybody finds it by."""
         aws_name = self._directory.aws_queue_name(declaration.name)
+        temporary = declaration.lifetime is not Lifetime.SHARED and declaration.levels == 1
+        if temporary and bears_uuid(declaration.name) and self._options.compat != "sqs":
+            aws_name = temporary_name_of(declaration.name, prefix=self._options.queue_name_prefix)
         lowest = self._make_level(declaration, aws_name, declaration.lifetime, {})
         return self._made(declaration, aws_name, (lowest, *self.upper_levels(declaration, 1)), declaration.lifetime)
 
@@ -145,6 +151,8 @@ class QueueMaker:
         }
         if lifetime is not Lifetime.SHARED:
             tags[OWNER_TAG] = self.owner
+            if self._options.sweep_period:
+                tags[SIGN_TAG] = str(LifeSign(0, self._options.sweep_period))
         if declaration.levels > 1:
             tags[LEVELS_TAG] = str(declaration.levels)
         if declaration.ttl_ms is not None:
@@ -175,8 +183,3 @@ class QueueMaker:
             return {}
         target = self._directory.queue_arn(self._directory.aws_queue_name(policy.queue))
         return {"RedrivePolicy": json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": policy.backstop})}
-
-
-def as_attribute(value: Any) -> str:
-    """Write the value of a queue attribute as SQS takes it: policies as JSON, flags in lower case."""
-    return value if isinstance(value, str) else json.dumps(value)

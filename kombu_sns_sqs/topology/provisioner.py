@@ -27,6 +27,7 @@ from kombu_sns_sqs.topology.emptying import empty
 from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.making import QueueMaker
+from kombu_sns_sqs.topology.temporaries import Temporaries
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Provisioner:
         self._postponed: dict[str, QueueDeclaration] = {}
         self._complete: set[str] = set()
         #: Queues that end before this process does, or with it; see :class:`kombu_sns_sqs.janitor.Janitor`.
-        self.temporary: dict[str, Queue] = {}
+        self.temporary = Temporaries()
 
     # -- exchanges -------------------------------------------------------------------------------------------
 
@@ -125,15 +126,16 @@ class Provisioner:
     def _make(self, declaration: QueueDeclaration) -> None:
         if self._options.topology == "validate" and declaration.lifetime is Lifetime.SHARED:
             raise NotFound(f"NOT_FOUND - no queue {declaration.name!r}, and topology='validate' makes none")
-        self._made(self._maker.make(declaration), {})
+        self.made(declaration, self._maker.make(declaration), {})
 
-    def _made(self, queue: Queue, binding_tags: dict[str, str]) -> None:
+    def made(self, declaration: QueueDeclaration, queue: Queue, binding_tags: dict[str, str]) -> None:
+        """Note that this process has just made a queue, for the first time or again."""
         self._directory.remember_queue(queue)
         self._binder.is_new(queue, binding_tags)
         with self._lock:
             self._complete.add(queue.name)
-            if not queue.lasting:
-                self.temporary[queue.name] = queue
+        if not queue.lasting:
+            self.temporary.add(queue, declaration)
 
     def _adopt(self, declaration: QueueDeclaration, queue: Queue, attributes: dict[str, str]) -> None:
         """Use a queue that exists; say where it differs from its declaration."""
@@ -208,7 +210,7 @@ class Provisioner:
         if declaration is not None:
             self._exchanges.get(exchange)
             tags = dict([binding_tag(exchange, routing_key)])
-            self._made(self._maker.make_private(declaration, tags), tags)
+            self.made(declaration, self._maker.make_private(declaration, tags), tags)
         self._binder.bind(self._directory.queue(name), exchange, routing_key)
 
     def unbind(self, name: str, exchange: str, routing_key: str) -> None:
@@ -267,6 +269,7 @@ class Provisioner:
 
     def remove(self, queue: Queue) -> None:
         """Delete what stands for a queue; what is gone already is no error."""
+        self.temporary.leave(queue.name)
         self._binder.unsubscribe_all(queue)
         for url in self.complete(queue).urls:
             reply = self._control.call(queue.identity, "sqs", "delete_queue", QueueUrl=url)
@@ -287,8 +290,8 @@ class Provisioner:
 
     def _forget(self, queue: Queue) -> None:
         self._directory.forget_queue(queue.name)
+        self.temporary.discard(queue.name)
         with self._lock:
-            self.temporary.pop(queue.name, None)
             self._complete.discard(queue.name)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from kombu_sns_sqs.local import LocalService
 
+from .light_processes import LightProcesses
 from .workers import Worker
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Site:
             arguments=arguments,
         )
 
+    def light_processes(self, count: int, kind: str) -> LightProcesses:
+        """Make some plain kombu processes of this site."""
+        return LightProcesses(count, kind, folder=self.folder, environment=self.environment)
+
     def ask(self, expression: str, timeout: float = 60, app: str = "app") -> Any:
         """Evaluate an expression over the app in a client process of its own, and return it by way of JSON."""
         code = f"import json, sys, time; from {app} import *; print(json.dumps({expression}))"
@@ -91,6 +96,11 @@ class Site:
         """The SQS queues of this site, without its prefix."""
         urls = self._clients["sqs"].list_queues(QueueNamePrefix=self.prefix).get("QueueUrls", [])
         return sorted(url.rpartition("/")[2].removeprefix(self.prefix) for url in urls)
+
+    def make_queue(self, name: str, tags: dict[str, str]) -> str:
+        """Make a queue as a stranger would, and return its name."""
+        self._clients["sqs"].create_queue(QueueName=f"{self.prefix}{name}", tags=tags)
+        return name
 
     def ready(self, queue: str) -> int:
         """How many messages of a queue nobody has taken."""

@@ -17,6 +17,7 @@ import pytest
 from tests.faults.relay import Relay
 from tests.faults.weather import Refused
 
+from .light_processes import LightProcesses
 from .workers import Worker
 
 if TYPE_CHECKING:
@@ -148,6 +149,22 @@ def test_dead_letters_need_no_more(roles: Roles) -> None:
         worker.wait_for("reject requeue=False")
         letter = "import failing_app; print(failing_app.letter('bad')['reason'])"
         assert roles.run(granted("Worker"), letter) == "rejected"
+
+
+def test_a_worker_that_sweeps_needs_no_more(roles: Roles) -> None:
+    """It deletes what a killed process has left, bound and for replies, and gives its own signs."""
+    mark = "&sweep_period=2"
+    with (
+        roles.allowing(granted("Worker"), mark) as environment,
+        LightProcesses(1, "worker", folder=roles.folder, environment=environment) as killed,
+    ):
+        killed.kill()
+    with (
+        roles.allowing(granted("Worker"), mark) as environment,
+        Worker("app", pool="solo", folder=roles.folder, cwd=HERE, environment=environment) as worker,
+    ):
+        worker.wait_for("that 1 processes had left when they were killed")
+        assert "deleted 3 temporary queues and 2 subscriptions" in worker.output
 
 
 def test_a_producer_that_assumes_needs_three_permissions(roles: Roles) -> None:

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("message", "receiving.receiver", "receiving.getter"),
     ("registry",),
     ("services",),
+    ("sweeping.sweeper",),
     ("receiving.hopper",),
     (
         "receiving.lanes",
@@ -36,8 +37,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "exchange_bindings",
         "janitor",
         "publishing.publisher",
+        "receiving.listener",
         "receiving.poller",
         "receiving.refreshing",
+        "receiving.replacing",
+        "topology.restoring",
         "settling.dead_letters",
     ),
     (
@@ -52,6 +56,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "receiving.tick",
         "receiving.window",
         "settling.settlers",
+        "sweeping.lock",
+        "sweeping.pulse",
+        "sweeping.removal",
         "topology.differences",
         "topology.provisioner",
     ),
@@ -70,8 +77,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("settling.holdings", "settling.losses"),
     ("aws",),
-    ("local", "wire", "topology.knowledge", "topology.tags", "option_reading", "monitoring"),
+    ("sweeping.vigil",),
+    ("local", "wire", "topology.knowledge", "topology.tags", "topology.temporaries", "option_reading", "monitoring"),
     (
+        "topology.attributes",
         "topology.entities",
         "topology.filters",
         "topology.levels",
@@ -81,6 +90,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.rules",
         "topology.word_counts",
     ),
+    ("sweeping.life_sign", "sweeping.times", "temporary_names"),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
     ("clock", "errors", "lifecycle", "logs", "native_threads", "presentable", "quotas"),
@@ -110,6 +120,11 @@ PURE = (
     "settling.holdings",
     "settling.outbox",
     "settling.settlements",
+    "sweeping.life_sign",
+    "sweeping.times",
+    "sweeping.vigil",
+    "temporary_names",
+    "topology.attributes",
     "wire.attributes",
     "wire.copying",
     "wire.dead_letter",
@@ -194,7 +209,8 @@ def known(names: set[str]) -> set[str]:
 
 def test_every_module_has_its_floor() -> None:
     """A new room has to be given its place here."""
-    homeless = [name for name in MODULES if name not in ("", "publishing", "receiving", "settling", "topology")]
+    packages = ("", "publishing", "receiving", "settling", "sweeping", "topology")
+    homeless = [name for name in MODULES if name not in packages]
     assert [name for name in homeless if floor_of(name) is None] == []
 
 

@@ -64,6 +64,7 @@ def connect(relay: Relay, prefix: str) -> Iterator[Callable[..., Connection]]:
             "read_timeout": 1,
             "connect_timeout": 1,
             "shutdown_timeout": 3,
+            "sweep_period": 0,
         }
         made.append(Connection(url, transport_options={**defaults, **options}))
         return made[-1]

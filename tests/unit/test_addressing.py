@@ -9,18 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.addressing import (
+from kombu_sns_sqs.addressing import check_short_string, is_reply_exchange, queue_name, reply_queue_name, topic_name
+from kombu_sns_sqs.errors import AddressingError
+from kombu_sns_sqs.temporary_names import (
     TemporaryName,
-    check_short_string,
-    is_reply_exchange,
+    bears_uuid,
+    is_for_replies,
+    is_found_by_name,
     parse_temporary,
-    queue_name,
-    reply_queue_name,
+    sweeper_queue_name,
+    temporary_name_of,
     temporary_prefix,
     temporary_queue_name,
-    topic_name,
 )
-from kombu_sns_sqs.errors import AddressingError
 
 LEGAL = string.ascii_letters + string.digits + "_-"
 LEGAL_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,80}|(?=.{1,80}$)[A-Za-z0-9_-]+\.fifo")
@@ -174,6 +175,63 @@ def test_a_temporary_queue_of_another_prefix_is_not_ours() -> None:
     """Two systems in one account do not clean up after each other."""
     made = temporary_queue_name("q", prefix="one-", owner="owner123", created=1_700_000_000, token="tok0")
     assert parse_temporary(made, "two-") is None
+
+
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@given(one=names, other=names, prefix=prefixes)
+@example(one="a.b", other="a_b", prefix="p" * 40)
+@example(one="x" * 250 + ".fifo", other="x" * 250, prefix="p" * 40)
+def test_a_temporary_queue_that_is_found_by_name_has_a_legal_name_of_its_own(one: str, other: str, prefix: str) -> None:
+    """One ListQueues finds it, nobody else's name is the same, and it is not taken for one that tells its owner."""
+    made = temporary_name_of(one, prefix=prefix)
+    assert LEGAL_QUEUE.fullmatch(made)
+    assert made.startswith(temporary_prefix(prefix))
+    assert is_found_by_name(made, prefix)
+    assert parse_temporary(made, prefix) is None
+    assert (made == temporary_name_of(other, prefix=prefix)) == (one == other)
+    assert made not in (queue_name(one, prefix=prefix), queue_name(other, prefix=prefix))
+
+
+def test_the_name_by_which_replies_are_sent_does_not_change_from_release_to_release() -> None:
+    """Who replies and who waits for it may not be of the same release."""
+    assert temporary_name_of(UUID) == "kombu-tmp-named-123e4567-e89b-12d3-a456-426614174000--yoagmxswlbzb6v"
+
+
+@pytest.mark.parametrize(
+    "aws_name",
+    ["kombu-tmp-named-", "kombu-tmp-named-x", "xkombu-tmp-named-a--aaaaaaaaaaaaaa", "kombu-tmp-sweeper.fifo"],
+)
+def test_a_name_of_another_shape_is_not_found_by_name(aws_name: str) -> None:
+    """Neither one that merely begins so, nor that of another prefix."""
+    assert not is_found_by_name(aws_name)
+
+
+@pytest.mark.parametrize("prefix", ["", "p" * 40])
+def test_the_queue_that_says_who_sweeps_is_listed_and_is_nobodys(prefix: str) -> None:
+    """It is no temporary queue, and no queue of AMQP has its name."""
+    name = sweeper_queue_name(prefix)
+    assert LEGAL_QUEUE.fullmatch(name)
+    assert parse_temporary(name, prefix) is None
+    assert not is_found_by_name(name, prefix)
+    assert queue_name(name.removeprefix(prefix), prefix=prefix) != name
+
+
+@pytest.mark.parametrize(
+    ("name", "uuid", "replies"),
+    [
+        (UUID, True, True),
+        (UUID.replace("-", ""), True, True),
+        (f"{UUID}.reply.celery.pidbox", True, True),
+        (f"tenant-{UUID}", True, False),
+        (f"{UUID}-orders", True, False),
+        ("celery", False, False),
+    ],
+)
+def test_names_of_queues_for_replies_are_told_by_their_form(name: str, uuid: bool, replies: bool) -> None:
+    """Which of its two names is likelier to be that of a queue decides where it is looked for first."""
+    assert (bears_uuid(name), is_for_replies(name)) == (uuid, replies)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kombu_sns_sqs.addressing import companion_name, queue_name, temporary_prefix
+from kombu_sns_sqs.addressing import companion_name, queue_name
 from kombu_sns_sqs.delay import SPARE_SECONDS, TOLERANCE, Due, Step, due_of, next_step, relative_seconds
 from kombu_sns_sqs.errors import MessageError
 from kombu_sns_sqs.identity import Identity
+from kombu_sns_sqs.temporary_names import temporary_prefix
 from kombu_sns_sqs.topology.entities import Queue
 
 TASK = {"task": "t", "id": "1"}

@@ -1,0 +1,1 @@
+"""What killed processes leave behind, and the signs of life that tell it from what is in use."""

@@ -1,0 +1,240 @@
+"""The thread that gives this process's signs of life, and sweeps what dead processes have left when it is its turn.
+
+It runs only where the process has temporary queues. All of it goes in steps of a call or a few, so that neither the
+signs nor the right to sweep have to wait for a long list.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Final, Protocol, TypeVar
+
+from kombu_sns_sqs.aws.control import ControlPlane
+from kombu_sns_sqs.clock import Clock, lease_clock
+from kombu_sns_sqs.errors import AccessDenied, Error, Kind, exception_for
+from kombu_sns_sqs.logs import fields
+from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.sweeping.lock import Lock
+from kombu_sns_sqs.sweeping.pulse import Pulse
+from kombu_sns_sqs.sweeping.removal import Removal
+from kombu_sns_sqs.sweeping.times import Times
+from kombu_sns_sqs.sweeping.vigil import Vigil
+from kombu_sns_sqs.temporary_names import temporary_prefix
+from kombu_sns_sqs.topology.directory import Directory
+from kombu_sns_sqs.topology.entities import Queue
+from kombu_sns_sqs.topology.subscriptions import Subscriptions
+from kombu_sns_sqs.topology.temporaries import Temporaries
+
+logger = logging.getLogger(__name__)
+
+#: Queues of one page of ListQueues.
+_PAGE: Final = 1000
+#: No call of a step begins, or is repeated, when so many seconds of it have passed.
+_STEP_SECONDS: Final = 10.0
+#: Topologies in which temporary queues are made.
+_TAKING_PART: Final = frozenset({"create", "validate"})
+
+_Result = TypeVar("_Result")
+
+
+class Thread(Protocol):
+    """What runs jobs one after the other; see :class:`kombu_sns_sqs.lifecycle.Housekeeper`."""
+
+    def call_later(self, delay: float, job: Callable[[], None]) -> None:
+        """Run a job in ``delay`` seconds."""
+
+    def stop(self, timeout: float) -> None:
+        """Drop what has not begun and wait for what has."""
+
+
+class Sweeper:
+    """Gives signs, and sweeps. Started by whoever makes a temporary queue.
+
+    Args:
+        owner: what the temporary queues of this process are marked with.
+        on_gone: told of a queue of ours that somebody has deleted.
+        thread: a thread of its own.
+        clock: the monotonic clock.
+        chance: gives numbers from 0 to 1.
+        lease_clock: goes on while the machine is suspended.
+    """
+
+    def __init__(
+        self,
+        *,
+        control: ControlPlane,
+        directory: Directory,
+        subscriptions: Subscriptions,
+        temporaries: Temporaries,
+        owner: str,
+        on_gone: Callable[[Queue], None],
+        options: Options,
+        thread: Thread,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        lease_clock: Clock = lease_clock,
+    ) -> None:
+        self._control = control
+        self._directory = directory
+        self._subscriptions = subscriptions
+        self._temporaries = temporaries
+        self._owner = owner
+        self._options = options
+        self._thread = thread
+        self._clock = clock
+        self._chance = chance
+        self._times = Times(options.sweep_period)
+        self._pulse = Pulse(control=control, temporaries=temporaries, options=options, on_gone=on_gone)
+        self._lock = Lock(control=control, options=options, lease=self._times.lease, clock=lease_clock)
+        self._vigil = self._new_vigil()
+        self._removal: Removal | None = None
+        self._list_at = float("-inf")
+        self._started = False
+        #: Whether the permissions suffice, as far as is known, and to list queues for certain; whether a call failed.
+        self._may = True
+        self._may_list = False
+        self._failing = False
+
+    def start(self) -> None:
+        """Begin to give signs, and to ask whether it is this process's turn to sweep."""
+        if self._started or not self._options.sweep_period or self._options.topology not in _TAKING_PART:
+            return
+        self._started = True
+        # No thread begins while the interpreter ends.
+        with suppress(RuntimeError):
+            self._thread.call_later(self._times.next_sign(self._chance()), self._sign)
+            self._thread.call_later(self._times.next_try(self._chance()) * self._chance(), self._try)
+
+    def stop(self, timeout: float) -> None:
+        """End, and leave sweeping to others."""
+        self._thread.stop(timeout)
+        with self._control.until(time.monotonic() + timeout):
+            self._lock.release()
+
+    # -- jobs of the thread ----------------------------------------------------------------------------------
+
+    def _sign(self) -> None:
+        given = False
+        try:
+            with self._briefly():
+                given = self._pulse.beat()
+        finally:
+            again = self._times.next_sign(self._chance()) if given else self._times.sign_again
+            self._thread.call_later(again, self._sign)
+
+    def _try(self) -> None:
+        """Become the sweeper, if nobody is."""
+        if self._do(self._take):
+            self._vigil, self._removal, self._list_at = self._new_vigil(), None, float("-inf")
+            logger.debug("this process looks after the temporary queues that others leave")
+            self._step()
+        elif self._may:
+            self._thread.call_later(self._times.next_try(self._chance()), self._try)
+
+    def _take(self) -> bool:
+        if not self._temporaries.queues:
+            return False
+        if not self._may_list:
+            # Asked first, so that who may not list leaves the message to who may.
+            self._list_queues(1)
+            self._may_list = True
+        return self._lock.take()
+
+    def _step(self) -> None:
+        """Do what is next as the sweeper."""
+        if not self._temporaries.queues:
+            self._do(self._lock.release)
+        if not self._do(self._lock.keep):
+            if self._may:
+                self._thread.call_later(self._times.next_try(self._chance()), self._try)
+            return
+        self._vigil.pass_time(self._clock())
+        pause = self._do(self._act)
+        if self._may:
+            self._thread.call_later(self._times.sign_again if pause is None else pause, self._step)
+
+    def _act(self) -> float:
+        """Do one thing, and say after how many seconds to do the next."""
+        now = self._clock()
+        dead = None if self._removal else self._vigil.take_dead()
+        if dead:
+            self._removal = Removal(
+                dead,
+                control=self._control,
+                directory=self._directory,
+                subscriptions=self._subscriptions,
+                options=self._options,
+            )
+        if self._removal is not None:
+            if not self._removal.step():
+                self._removal = None
+            return self._times.removal
+        if now >= self._list_at:
+            self._vigil.listed(self._list_queues(_PAGE))
+            self._list_at = now + self._times.listing
+        elif self._vigil.wants_proof:
+            if not self._pulse.beat():
+                return self._times.sign_again
+            self._vigil.proved()
+        elif (look := self._vigil.next_look()) is not None:
+            self._look(*look)
+        else:
+            return self._times.idle
+        return self._times.look
+
+    def _look(self, name: str, url: str) -> None:
+        reply = self._control.call(self._options.identity, "sqs", "list_queue_tags", QueueUrl=url)
+        if reply.failure is None:
+            self._vigil.saw(name, reply.value.get("Tags") or {})
+        elif reply.failure.kind is Kind.MISSING:
+            self._vigil.saw(name, None)
+        elif reply.failure.kind.passing or reply.failure.kind is Kind.DENIED:
+            self._vigil.look_again(name)
+            raise exception_for(reply.failure)
+        else:
+            self._vigil.saw(name, {})
+
+    def _list_queues(self, most: int) -> dict[str, str]:
+        """List name and URL of the temporary queues: the first, or all of them page by page."""
+        prefix = temporary_prefix(self._options.queue_name_prefix)
+        arguments = {"QueueNamePrefix": prefix, "MaxResults": most}
+        if most < _PAGE:
+            urls = self._control.ask(self._options.identity, "sqs", "list_queues", **arguments).get("QueueUrls") or ()
+        else:
+            urls = self._control.pages(self._options.identity, "sqs", "list_queues", "QueueUrls", **arguments)
+        return {url.rpartition("/")[2]: url for url in urls}
+
+    # -- what may go wrong -----------------------------------------------------------------------------------
+
+    def _do(self, job: Callable[[], _Result]) -> _Result | None:
+        """Do something; None where the service did not answer, or refused."""
+        try:
+            with self._briefly():
+                done = job()
+        except AccessDenied as exc:
+            self._may = False
+            logger.warning(
+                "this process may not delete the temporary queues that others leave; those who may do it: %s",
+                exc,
+                extra=fields("sweep_refused", cause=exc),
+            )
+            with self._briefly():
+                self._lock.release()
+            return None
+        except Error as exc:
+            level = logging.DEBUG if self._failing else logging.WARNING
+            logger.log(level, "sweeping temporary queues is put off: %s", exc, extra=fields("sweep_failed", cause=exc))
+            self._failing = True
+            return None
+        self._failing = False
+        return done
+
+    def _briefly(self) -> AbstractContextManager[None]:
+        return self._control.until(time.monotonic() + _STEP_SECONDS)
+
+    def _new_vigil(self) -> Vigil:
+        return Vigil(own=self._owner, prefix=self._options.queue_name_prefix, period=self._options.sweep_period)
