@@ -13,13 +13,35 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
+    from kombu_sns_sqs.connections import give_back_dropped
+    from kombu_sns_sqs.errors import NotEquivalent, OptionsError
     from kombu_sns_sqs.options import Options
     from kombu_sns_sqs.registry import lost_leases, shutdown
+    from kombu_sns_sqs.rehearsal import declaration_of, options_of
     from kombu_sns_sqs.scheduling import scheduled
     from kombu_sns_sqs.settling.losses import LostLease
+    from kombu_sns_sqs.topology.entities import QueueDeclaration
     from kombu_sns_sqs.transport import Transport
+    from kombu_sns_sqs.vitals import Health, QueueHealth, health
 
-__all__ = ("LostLease", "Options", "Transport", "__version__", "lost_leases", "scheduled", "shutdown")
+__all__ = (
+    "Health",
+    "LostLease",
+    "NotEquivalent",
+    "Options",
+    "OptionsError",
+    "QueueDeclaration",
+    "QueueHealth",
+    "Transport",
+    "__version__",
+    "declaration_of",
+    "give_back_dropped",
+    "health",
+    "lost_leases",
+    "options_of",
+    "scheduled",
+    "shutdown",
+)
 
 __version__: Final = "0.1.0"
 
@@ -30,10 +52,19 @@ TRANSPORT_ALIASES.setdefault("sns-sqs", "kombu_sns_sqs.transport:Transport")
 serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sns-sqs", "utf-8")
 
 _LAZY: Final = {
+    "Health": "kombu_sns_sqs.vitals",
     "LostLease": "kombu_sns_sqs.settling.losses",
+    "NotEquivalent": "kombu_sns_sqs.errors",
     "Options": "kombu_sns_sqs.options",
+    "OptionsError": "kombu_sns_sqs.errors",
+    "QueueDeclaration": "kombu_sns_sqs.topology.entities",
+    "QueueHealth": "kombu_sns_sqs.vitals",
     "Transport": "kombu_sns_sqs.transport",
+    "declaration_of": "kombu_sns_sqs.rehearsal",
+    "give_back_dropped": "kombu_sns_sqs.connections",
+    "health": "kombu_sns_sqs.vitals",
     "lost_leases": "kombu_sns_sqs.registry",
+    "options_of": "kombu_sns_sqs.rehearsal",
     "scheduled": "kombu_sns_sqs.scheduling",
     "shutdown": "kombu_sns_sqs.registry",
 }

@@ -84,7 +84,9 @@ class Provisioner:
 
     def declare_queue(self, declaration: QueueDeclaration) -> int:
         """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
-        name = declaration.name
+        name, others = declaration.name, ", ".join(declaration.others)
+        if others:
+            logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, others)
         if declaration.dead_letters.queue is not None and self._options.topology != "assume":
             self.declare_queue(QueueDeclaration(name=declaration.dead_letters.queue))
         with self._lock:
