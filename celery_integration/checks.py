@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
 from celery_integration.app_settings import AppSettings, Finding
+from celery_integration.driver import is_ours
 from celery_integration.queue_checks import QUEUE_CHECKS
 from celery_integration.task_checks import TASK_CHECKS
 from kombu_sns_sqs import OptionsError, options_of
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 __all__ = ("check", "check_at_start")
 
 logger = logging.getLogger(__name__)
-
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 
 
 def check(app: Celery) -> list[Finding]:
@@ -33,7 +31,7 @@ def check(app: Celery) -> list[Finding]:
         app: the app, with its tasks: call it when they are imported.
     """
     connection = app.connection_for_read()
-    if connection.transport.driver_type != _DRIVER:
+    if not is_ours(connection):
         return []
     try:
         settings = AppSettings(app, options_of(connection))

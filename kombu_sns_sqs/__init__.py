@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
-    from kombu_sns_sqs.connections import give_back_dropped
+    from kombu_sns_sqs.connections import drain
     from kombu_sns_sqs.errors import NotEquivalent, OptionsError
     from kombu_sns_sqs.options import Options
     from kombu_sns_sqs.registry import lost_leases, shutdown
@@ -35,7 +35,7 @@ __all__ = (
     "Transport",
     "__version__",
     "declaration_of",
-    "give_back_dropped",
+    "drain",
     "health",
     "lost_leases",
     "options_of",
@@ -61,7 +61,7 @@ _LAZY: Final = {
     "QueueHealth": "kombu_sns_sqs.vitals",
     "Transport": "kombu_sns_sqs.transport",
     "declaration_of": "kombu_sns_sqs.rehearsal",
-    "give_back_dropped": "kombu_sns_sqs.connections",
+    "drain": "kombu_sns_sqs.connections",
     "health": "kombu_sns_sqs.vitals",
     "lost_leases": "kombu_sns_sqs.registry",
     "options_of": "kombu_sns_sqs.rehearsal",

@@ -11,17 +11,19 @@ from kombu_sns_sqs.transport import Transport
 if TYPE_CHECKING:
     from kombu import Connection
 
-__all__ = ("give_back_dropped", "open_transport")
+__all__ = ("drain", "open_transport")
 
 
-def give_back_dropped(connection: Connection) -> None:
-    """Give back what the application was handed and has dropped without settling it: now, or as soon as it does.
+def drain(connection: Connection) -> None:
+    """Receive nothing more on a connection, and give back what the application has dropped: now, or as soon as it does.
 
-    An application that stops may never begin what it has, and otherwise holds it until the connection is closed. What
-    somebody still has in hand stays under lease, and can be acked. All objects of the process are looked through.
+    For one that stops, but has yet to end what it has begun: that stays under lease, and can be acked. What polls in
+    flight still bring is given back. Without this an application holds until it closes the connection what it will not
+    begin. All objects of the process are looked through.
     """
     transport = open_transport(connection)
     if transport is not None:
+        transport.receiver.close()
         give_back_when_forgotten(transport.channels, transport.services.settler)
         gc.collect()
 
