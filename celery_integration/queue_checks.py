@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from celery.worker.consumer.mingle import Mingle
+
 from celery_integration.app_settings import AppSettings, Finding, listed
+from celery_integration.driver import DRIVER
 from kombu_sns_sqs import Transport, quotas
 
 __all__ = ("QUEUE_CHECKS",)
@@ -85,6 +88,12 @@ def _assumed_bindings(app: AppSettings) -> Iterator[Finding]:
             settings=setting,
             problem="with 'assume' nothing is bound, so that no command of remote control reaches a worker",
             advice=advice + "set worker_enable_remote_control = False",
+        )
+    if DRIVER in Mingle.compatible_transports:
+        yield Finding(
+            settings=setting,
+            problem="with 'assume' no queue is made for replies, and a worker that mingles does not start without",
+            advice=advice + "call install(app, mingle=False)",
         )
     private = [name for name, queue in app.declarations.items() if queue.lifetime.value in ("private", "owned")]
     if private:

@@ -127,6 +127,17 @@ def _connection_retry(app: AppSettings) -> Iterator[Finding]:
         )
 
 
+def _no_pool_of_connections(app: AppSettings) -> Iterator[Finding]:
+    """Producers that declare anew with every message."""
+    if not app.conf.broker_pool_limit:
+        yield Finding(
+            settings="broker_pool_limit",
+            problem=f"with {app.conf.broker_pool_limit!r} every message has a connection of its own, on which its queue"
+            " is declared again: five requests instead of one",
+            advice="leave it at 10, or set it to the number of threads that publish",
+        )
+
+
 def _priorities(app: AppSettings) -> Iterator[Finding]:
     """Priorities for queues that have no levels."""
     levels = max((declaration.levels for declaration in app.declarations.values()), default=1)
@@ -145,5 +156,6 @@ TASK_CHECKS: Final = (
     _longer_than_a_lease_can_be,
     _long_lease,
     _connection_retry,
+    _no_pool_of_connections,
     _priorities,
 )

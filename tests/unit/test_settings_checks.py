@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.worker.consumer.mingle import Mingle
 from kombu import Exchange, Queue
 from kombu.common import Broadcast
 
@@ -115,6 +116,11 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "broker_connection_retry: False does not end a worker whose broker has gone away",
         {"broker_connection_retry_on_startup": False},
     ),
+    "no pool of connections": (
+        {"broker_pool_limit": None},
+        "broker_pool_limit: with None every message has a connection of its own",
+        {"broker_pool_limit": 1},
+    ),
     "a priority without levels": (
         {"task_default_priority": 3},
         "task_default_priority: has no effect, since 'celery' has no levels of priority",
@@ -201,6 +207,12 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_mingling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever other tests have installed."""
+    monkeypatch.setattr(Mingle, "compatible_transports", {"amqp"})
+
+
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_a_contradiction_is_found_once_and_its_right_form_is_not(name: str) -> None:
     """One finding, which says what is wrong and what to set; none where the same is meant and works."""
@@ -215,6 +227,16 @@ def test_a_contradiction_is_found_once_and_its_right_form_is_not(name: str) -> N
 def test_celerys_defaults_are_no_contradiction(settings: dict[str, Any]) -> None:
     """Nor is what most apps add to them."""
     assert check(app_with(**settings)) == []
+
+
+def test_mingling_with_an_assumed_topology_is_a_contradiction() -> None:
+    """It wants a queue for replies."""
+    settings = {"options": ASSUME, "worker_enable_remote_control": False}
+    app = app_with(**settings)
+    install(app, batches=False)
+    assert "a worker that mingles does not start" in str(check(app)[0])
+    install(app, mingle=False, batches=False)
+    assert check(app) == []
 
 
 def test_settings_for_another_broker_are_not_judged() -> None:
