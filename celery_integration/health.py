@@ -95,7 +95,7 @@ class Watch:
         self._pulse = Pulse(probe.patience)
         self._ended = threading.Event()
         self._consumer: Any = None
-        self._stopping = False
+        self._consuming = self._stopping = False
         #: The thread of the main loop, and how many tasks run in it, one within the other.
         self._loop_thread: int | None = None
         self._tasks = 0
@@ -135,12 +135,11 @@ class Watch:
         """Note that the worker consumes from here on; called in the thread of its main loop."""
         self._loop_thread = threading.get_ident()
         self._asked = self._turned = False
-        self._consumer = consumer
+        self._consumer, self._consuming = consumer, True
 
     def rests(self, *, stopping: bool) -> None:
         """Note that the worker does not consume for now, or stops."""
-        self._consumer = None
-        self._stopping = self._stopping or stopping
+        self._consuming, self._stopping = False, self._stopping or stopping
         if stopping and self._file is not None:
             self._file.remove()
 
@@ -172,13 +171,13 @@ class Watch:
             Look(
                 loop_turned=self._turned,
                 in_task=self._tasks > 0,
-                consuming=consumer is not None,
+                consuming=self._consuming,
                 stopping=self._stopping,
                 health=health(connection) if connection is not None else Health(),
             )
         )
         self._turned = False
-        if consumer is not None and not self._asked:
+        if self._consuming and not self._asked:
             self._asked = True
             consumer.call_soon(self._turn)
         self._report(before)

@@ -81,7 +81,7 @@ def test_a_worker_is_ill_while_sqs_is_out_of_reach_and_well_again_after(service:
         worker.wait_for("the worker is not healthy, for some 5 s: queue ")
         probed.until(200, 200, file=True)
         worker.wait_for("the worker is healthy again")
-        brief.ask("[work.delay(f'm{n}', 3).id for n in range(5)]")
+        brief.ask("[work.delay(f'm{n}', 5).id for n in range(5)]")
         brief.wait_for_notes(lambda notes: len(notes) == 2)
         worker.send(signal.SIGTERM)
         wait_until(lambda: not probed.file.exists())
