@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,11 @@ class AppSettings:
         """Those whose message is acked after they have run."""
         return [task for task in self.tasks if task.acks_late]
 
+    def sent_to(self, tasks: list[Task]) -> dict[str, QueueDeclaration]:
+        """Give the queues that tasks are sent to, by the names of the tasks."""
+        queues = {task.name: self.queue_of(task.name, _own_route(task)) for task in tasks}
+        return {task: queue for task, queue in queues.items() if queue is not None}
+
     @property
     def acks_late(self) -> bool:
         """Whether any task is acked late, or would be."""
@@ -83,6 +89,21 @@ class AppSettings:
         """The queues as they are declared, without those that cannot be."""
         return {name: declaration_of(queue) for name, queue in self.queues.items() if name not in self.refused}
 
+    @cached_property
+    def has_levels(self) -> bool:
+        """Whether any queue has levels of priority, also of those that other workers consume from."""
+        queues = [queue for queue in self.app.amqp.queues.values() if _why_refused(queue) is None]
+        return any(declaration_of(queue).levels > 1 for queue in queues)
+
+    def queue_of(self, task: str, options: Mapping[str, Any] | None = None) -> QueueDeclaration | None:
+        """Give the queue that a task is sent to, None where it is consumed elsewhere, or its arguments decide."""
+        try:
+            route = self.app.amqp.router.route(dict(options or {}), task, (), {})
+        except Exception:  # noqa: BLE001  # the app's own routers, which may count on arguments
+            return None
+        queue = route.get("queue")
+        return self.declarations.get(getattr(queue, "name", queue))
+
     def makes(self, name: str) -> bool:
         """Whether a queue is made by the app itself where it is missing."""
         return self.options.topology == "create" and self.options.predefined_queue(name) is None
@@ -92,6 +113,11 @@ def listed(names: list[str]) -> str:
     """Write names into a sentence: the first few."""
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     return ", ".join(repr(name) for name in names[:_NAMES]) + more
+
+
+def _own_route(task: Task) -> dict[str, Any]:
+    queue = getattr(task, "queue", None)
+    return {} if queue is None else {"queue": queue}
 
 
 def _why_refused(queue: Queue) -> str | None:

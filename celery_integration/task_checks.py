@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_integration.app_settings import AppSettings, Finding, listed
 from kombu_sns_sqs import quotas
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs import QueueDeclaration
 
 __all__ = ("TASK_CHECKS",)
 
@@ -54,48 +57,61 @@ def _needs_late_acks(settings: str, why: str, advice: str) -> Finding:
 
 def _failed_tasks_discarded(app: AppSettings) -> Iterator[Finding]:
     """Tasks that fail are rejected, and their queue has no place for that."""
-    failing = [task.name for task in app.late_tasks if not task.acks_on_failure]
-    if not failing or "RedrivePolicy" in app.options.queue_attributes:
+    if "RedrivePolicy" in app.options.queue_attributes:
         return
-    bare = [name for name, one in app.declarations.items() if app.makes(name) and one.dead_letters.exchange is None]
+    sent_to = app.sent_to([task for task in app.late_tasks if not task.acks_on_failure])
+    bare = {task: queue.name for task, queue in sent_to.items() if app.makes(queue.name) and not _buries(queue)}
     if bare:
+        places = listed(sorted(set(bare.values())))
         yield Finding(
             settings="task_acks_on_failure_or_timeout",
-            problem=f"{listed(failing)} is rejected when it fails, and discarded, as {listed(bare)} has no place for"
-            " dead letters",
+            problem=f"{listed(list(bare))} is rejected when it fails, and discarded, as {places} has no place for dead"
+            " letters",
             advice="give the queue x-dead-letter-queue, or x-max-receive-count",
         )
 
 
+def _buries(queue: QueueDeclaration) -> bool:
+    return queue.dead_letters.exchange is not None
+
+
 def _longer_than_a_lease_can_be(app: AppSettings) -> Iterator[Finding]:
     """Tasks, and waits in a worker, of more than twelve hours, where a message cannot be handed over to a fresh one."""
-    places = [name for name in app.declarations if name.endswith(quotas.FIFO_SUFFIX) or not app.makes(name)]
-    if not places:
-        return
-    where = f"messages of {listed(places)} cannot be held for more than 12 hours"
-    long = [task.name for task in app.late_tasks if _over_the_limit(task.time_limit or app.conf.task_time_limit)]
-    if long:
+    long = [task for task in app.late_tasks if _over_the_limit(task.time_limit or app.conf.task_time_limit)]
+    running = {task: queue.name for task, queue in app.sent_to(long).items() if not _handed_over(app, queue)}
+    if running:
+        places = listed(sorted(set(running.values())))
         yield Finding(
             settings="task_time_limit",
-            problem=f"{where}, and {listed(long)} may run for longer: it would be run again meanwhile",
+            problem=f"messages of {places} cannot be held for more than 12 hours, and"
+            f" {listed(list(running))} may run for longer: it would be run again meanwhile",
             advice="give such tasks a standard queue of their own with topology='create', or a shorter time limit",
         )
-    waiting = [name for name, seconds in _waits(app) if _over_the_limit(seconds)]
+    waiting = [
+        name for name, seconds, queue in _waits(app) if _over_the_limit(seconds) and not _handed_over(app, queue)
+    ]
     if waiting and not app.options.eta_by_sqs:
         yield Finding(
             settings="broker_transport_options['eta_by_sqs']",
-            problem=f"{where}, and {listed(waiting)} waits for longer in a worker: it would come to others meanwhile",
+            problem=f"{listed(waiting)} waits in a worker for more than 12 hours, and its message cannot be held for"
+            " longer: it would come to others meanwhile",
             advice="leave eta_by_sqs at True",
         )
 
 
-def _waits(app: AppSettings) -> Iterator[tuple[str, float]]:
-    """Give the countdowns that settings know of, in seconds."""
-    for task in app.tasks:
-        yield task.name, task.default_retry_delay or 0
+def _handed_over(app: AppSettings, queue: QueueDeclaration) -> bool:
+    return app.makes(queue.name) and not queue.name.endswith(quotas.FIFO_SUFFIX)
+
+
+def _waits(app: AppSettings) -> Iterator[tuple[str, float, QueueDeclaration]]:
+    """Give the countdowns that settings know of: whose, for how many seconds, and on which queue."""
+    for name, queue in app.sent_to(app.tasks).items():
+        yield name, app.app.tasks[name].default_retry_delay or 0, queue
     for name, entry in (app.conf.beat_schedule or {}).items():
-        if isinstance(entry, Mapping):
-            yield name, (entry.get("options") or {}).get("countdown") or 0
+        options = entry.get("options") if isinstance(entry, Mapping) else None
+        sent_to = app.queue_of(str(entry["task"]), options) if options else None
+        if options and sent_to is not None:
+            yield name, options.get("countdown") or 0, sent_to
 
 
 def _over_the_limit(seconds: float | timedelta | None) -> bool:
@@ -140,9 +156,8 @@ def _no_pool_of_connections(app: AppSettings) -> Iterator[Finding]:
 
 def _priorities(app: AppSettings) -> Iterator[Finding]:
     """Priorities for queues that have no levels."""
-    levels = max((declaration.levels for declaration in app.declarations.values()), default=1)
     asking = [task.name for task in app.tasks if task.priority]
-    if levels == 1 and (asking or app.conf.task_default_priority):
+    if not app.has_levels and (asking or app.conf.task_default_priority):
         yield Finding(
             settings="task_default_priority" if app.conf.task_default_priority else "priority",
             problem=f"has no effect, since {listed(sorted(app.queues))} has no levels of priority",

@@ -95,7 +95,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "a long countdown in a worker": (
         {"task": {"default_retry_delay": DAY}, "options": {**PREDEFINED, "eta_by_sqs": False}},
-        "messages of 'celery' cannot be held for more than 12 hours, and 'work' waits for longer",
+        "'work' waits in a worker for more than 12 hours, and its message cannot be held for longer",
         {"task": {"default_retry_delay": DAY}, "options": PREDEFINED},
     ),
     "a long countdown of beat's": (
@@ -103,7 +103,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
             "beat_schedule": {"nightly": {"task": "work", "schedule": DAY, "options": {"countdown": DAY}}},
             "options": {"topology": "validate", "eta_by_sqs": False},
         },
-        "and 'nightly' waits for longer in a worker",
+        "'nightly' waits in a worker for more than 12 hours",
         {"beat_schedule": {"nightly": {"task": "work", "schedule": DAY, "options": {"countdown": DAY}}}},
     ),
     "a visibility timeout for other brokers": (
@@ -244,6 +244,29 @@ def test_settings_for_another_broker_are_not_judged() -> None:
     wrong = {"task_reject_on_worker_lost": True, "broker_connection_retry": False}
     assert check(app_with(broker="memory://", **wrong)) == []
     assert len(check(app_with(**wrong))) == 2
+
+
+ELSEWHERE = {"task_routes": {"work": {"queue": "safe"}}}
+TWO_QUEUES = [Queue("celery"), Queue("safe", queue_arguments={"x-max-receive-count": 5}), Queue("fast.fifo")]
+
+
+def test_a_task_is_judged_by_the_queue_it_is_sent_to() -> None:
+    """By its route or its own word, and not by what else the worker consumes from; nor where a router cannot tell."""
+    failing = {"task_acks_on_failure_or_timeout": False, "task_acks_late": True, "task_queues": TWO_QUEUES}
+    assert len(check(app_with(**failing))) == 1
+    assert check(app_with(**failing, **ELSEWHERE)) == []
+    assert check(app_with({"queue": "safe"}, **failing)) == []
+    assert check(app_with(**failing, task_routes=(lambda name, args, *_others, **_more: args[0],))) == []
+    long = {"task_acks_late": True, "task_time_limit": 13 * 3600, "task_queues": TWO_QUEUES}
+    assert check(app_with(**long)) == []
+    assert len(check(app_with({"queue": "fast.fifo"}, **long))) == 1
+
+
+def test_levels_of_queues_that_others_consume_from_are_levels() -> None:
+    """A worker of one queue does not warn of what is said for another."""
+    app = app_with(task_default_priority=3, task_queues=[Queue("a"), Queue("b", max_priority=5)])
+    app.amqp.queues.select(["a"])
+    assert check(app) == []
 
 
 def test_only_queues_that_are_consumed_from_are_looked_at() -> None:
