@@ -15,19 +15,31 @@ from typing import TYPE_CHECKING, Final
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
+from celery_integration.app_settings import Finding
 from celery_integration.batching import batch_groups, publish_batch
+from celery_integration.checks import check, check_at_start
+from celery_integration.draining import give_back_at_stop
+from celery_integration.health import HealthProbe, tell_health
 from celery_integration.prefetching import fetch_on_demand
 
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ("install", "publish_batch")
+__all__ = ("Finding", "HealthProbe", "check", "install", "publish_batch")
 
 #: ``Transport.driver_type`` of ``kombu_sns_sqs``.
 _DRIVER: Final = "sns-sqs"
 
 
-def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: bool = True) -> Celery:
+def install(
+    app: Celery,
+    *,
+    mingle: bool = True,
+    gossip: bool = False,
+    batches: bool = True,
+    checks: bool = True,
+    health: HealthProbe | None = None,
+) -> Celery:
     """Let the workers of an app do what Celery reserves for transports it knows.
 
     With it ``celery worker --disable-prefetch`` (``worker_disable_prefetch``) has its effect: a message is fetched when
@@ -44,6 +56,8 @@ def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: 
             message that is paid for: 30 an hour and pair of workers. Leave it off beyond a handful.
         batches: groups and the headers of chords are sent ten tasks to a request. Where one is not sent,
             ``apply_async`` raises what :func:`publish_batch` raises.
+        checks: a worker warns, when it starts, of settings that contradict each other: see :func:`check`.
+        health: how workers tell probes whether they are alive; None: they do not.
 
     Returns:
         The app.
@@ -55,5 +69,10 @@ def install(app: Celery, *, mingle: bool = True, gossip: bool = False, batches: 
             step.compatible_transports.discard(_DRIVER)
     if batches:
         batch_groups(app)
+    if checks:
+        check_at_start(app)
+    if health is not None:
+        tell_health(app, health)
     fetch_on_demand(app)
+    give_back_at_stop(app)
     return app

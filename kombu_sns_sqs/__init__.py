@@ -13,14 +13,39 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport import TRANSPORT_ALIASES
 
 if TYPE_CHECKING:
+    from kombu_sns_sqs.connections import drain
+    from kombu_sns_sqs.errors import NotEquivalent, OptionsError
+    from kombu_sns_sqs.logs import log_fields
     from kombu_sns_sqs.monitoring.hooks import Hooks
     from kombu_sns_sqs.options import Options
     from kombu_sns_sqs.registry import lost_leases, shutdown
+    from kombu_sns_sqs.rehearsal import declaration_of, options_of
     from kombu_sns_sqs.scheduling import scheduled
     from kombu_sns_sqs.settling.losses import LostLease
+    from kombu_sns_sqs.topology.entities import QueueDeclaration
     from kombu_sns_sqs.transport import Transport
+    from kombu_sns_sqs.vitals import Health, QueueHealth, health
 
-__all__ = ("Hooks", "LostLease", "Options", "Transport", "__version__", "lost_leases", "scheduled", "shutdown")
+__all__ = (
+    "Health",
+    "Hooks",
+    "LostLease",
+    "NotEquivalent",
+    "Options",
+    "OptionsError",
+    "QueueDeclaration",
+    "QueueHealth",
+    "Transport",
+    "__version__",
+    "declaration_of",
+    "drain",
+    "health",
+    "log_fields",
+    "lost_leases",
+    "options_of",
+    "scheduled",
+    "shutdown",
+)
 
 __version__: Final = "0.1.0"
 
@@ -32,10 +57,20 @@ serializer_entry_point: Final = (json.dumps, json.loads, "application/x-kombu-sn
 
 _LAZY: Final = {
     "Hooks": "kombu_sns_sqs.monitoring.hooks",
+    "Health": "kombu_sns_sqs.vitals",
     "LostLease": "kombu_sns_sqs.settling.losses",
+    "NotEquivalent": "kombu_sns_sqs.errors",
     "Options": "kombu_sns_sqs.options",
+    "OptionsError": "kombu_sns_sqs.errors",
+    "QueueDeclaration": "kombu_sns_sqs.topology.entities",
+    "QueueHealth": "kombu_sns_sqs.vitals",
     "Transport": "kombu_sns_sqs.transport",
+    "declaration_of": "kombu_sns_sqs.rehearsal",
+    "drain": "kombu_sns_sqs.connections",
+    "health": "kombu_sns_sqs.vitals",
+    "log_fields": "kombu_sns_sqs.logs",
     "lost_leases": "kombu_sns_sqs.registry",
+    "options_of": "kombu_sns_sqs.rehearsal",
     "scheduled": "kombu_sns_sqs.scheduling",
     "shutdown": "kombu_sns_sqs.registry",
 }

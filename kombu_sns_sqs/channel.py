@@ -269,8 +269,8 @@ class Channel(WithoutExchangeBindings):
         """Do nothing: the prefetch window is the only flow control there is."""
 
     def close(self) -> None:
-        """Stop all consumers and give back what is unsettled."""
-        if self.closed:
+        """Stop all consumers and give back what is unsettled, but not after the connection was only collected."""
+        if self.closed or self.connection is None:
             return
         self.closed = True
         for tag in list(self._consumers):

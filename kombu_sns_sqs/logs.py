@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kombu_sns_sqs.errors import Failure
 
-__all__ = ("PREFIX", "Seldom", "fields")
+__all__ = ("PREFIX", "Seldom", "fields", "log_fields")
 
 #: Every field begins so: a ``LogRecord`` has names of its own, and refuses extra ones that are the same.
 PREFIX: Final = "sns_sqs_"
@@ -32,6 +32,10 @@ def fields(event: str, *, cause: object = None, **values: Any) -> dict[str, Any]
     elif isinstance(cause, BaseException):
         told.update(error=type(cause).__name__)
     return {f"{PREFIX}{name}": value for name, value in told.items()}
+
+
+#: The same, under a name that says what it is of where the module's name does not.
+log_fields: Final = fields
 
 
 class Seldom:

@@ -27,6 +27,8 @@ MAX_DELAY_SECONDS: Final = 900
 #: Seconds a queue keeps a message: at least, and at most.
 MIN_RETENTION_SECONDS: Final = 60
 MAX_RETENTION_SECONDS: Final = 1_209_600
+#: What it is unless the queue is made with another.
+DEFAULT_RETENTION_SECONDS: Final = 345_600
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 #: Receives after which a redrive policy can move a message at the latest (``maxReceiveCount``).

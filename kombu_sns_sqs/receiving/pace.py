@@ -11,6 +11,8 @@ from kombu_sns_sqs import quotas
 FIRST_WAIT: Final = 1
 #: Polls of one SQS queue in flight at most.
 MAX_POLLS: Final = 8
+#: Seconds for which a poll is open that is to fetch a backlog, not to wait for a message.
+_BRIEFLY: Final = 1
 
 
 class Pace:
@@ -18,6 +20,7 @@ class Pace:
 
     __slots__ = (
         "again",
+        "answered_at",
         "ask",
         "failures",
         "in_flight",
@@ -48,13 +51,16 @@ class Pace:
         self.probing = False
         self.probed = False
         self.failures = 0
+        #: When a poll was last answered, on the monotonic clock; None: never.
+        self.answered_at: float | None = None
         self.not_before = 0.0
         #: When to look whether a poll that has failed may be repeated.
         self.retry_at: float | None = None
 
-    def answered(self, *, asked: int, got: int) -> None:
-        """Note what a poll has brought."""
+    def answered(self, *, asked: int, got: int, at: float) -> None:
+        """Note what a poll has brought, and when."""
         self.failures = 0
+        self.answered_at = at
         self.retry_at = None
         self.probed = not got
         if got == quotas.MAX_RECEIVE_MESSAGES:
@@ -82,6 +88,15 @@ class Pace:
         """Note that a poll begins."""
         self.in_flight += 1
         self.waiting_since = self.again = self.retry_at = None
+
+    def open_for(self, longest: int, *, alone: bool) -> int:
+        """Say how long a poll may stay open, in seconds: the slots it reserves are nobody else's meanwhile.
+
+        ``alone``: whether there is nobody else.
+        """
+        if self.in_flight > 1:
+            return min(longest, _BRIEFLY) if alone else 0
+        return min(longest, _BRIEFLY) if self.ask and not alone else longest
 
     def next_try(self) -> float | None:
         """When there may be something to do though nothing has happened; None: never."""

@@ -40,8 +40,6 @@ from kombu_sns_sqs.wire.deaths import Reason
 
 #: After so many readings of the bindings that say nothing of a message it is delivered. One may have begun too early.
 _READINGS: Final = 2
-#: Seconds for which a poll is open that is to fetch a backlog, not to wait for a message.
-_BRIEFLY: Final = 1
 _BACKOFF: Final = Backoff(base=0.5, cap=30.0, attempts=1)
 
 
@@ -108,6 +106,11 @@ class Poller:
         """By when they have to be answered, on the monotonic clock."""
         return max(level.open_until for level in self._levels)
 
+    @property
+    def paces(self) -> tuple[Pace, ...]:
+        """What is known of each of its SQS queues, the lowest level first."""
+        return tuple(self._levels)
+
     def poll(self, now: float, wait: int | None) -> None:
         """Start the polls that queue and window are good for, upper levels first.
 
@@ -136,7 +139,8 @@ class Poller:
         level.polls()
         level.probing = level.probing or probe
         self._reserve(grant.reserved)
-        wait_seconds = 0 if probe else self._wait(level, min(wait, self._max_wait))
+        alone = self.window.sources <= 1
+        wait_seconds = 0 if probe else level.open_for(min(wait, self._max_wait), alone=alone)
         level.open_until = max(level.open_until, arrivals.monotonic() + wait_seconds)
         poll = Poll(asked_at=lease_clock(), wait_seconds=wait_seconds, lease_seconds=self._lease_seconds)
         operation = operations.receive_message(
@@ -157,13 +161,6 @@ class Poller:
 
         self._client().call(operation).then(answered)
 
-    def _wait(self, level: Pace, longest: int) -> int:
-        """Say how long a poll may stay open, in seconds: the slots it reserves are nobody else's meanwhile."""
-        alone = self.window.sources <= 1
-        if level.in_flight > 1:
-            return min(longest, _BRIEFLY) if alone else 0
-        return min(longest, _BRIEFLY) if level.ask and not alone else longest
-
     def _reserve(self, count: int) -> None:
         self._reserved += count
         self.window.reserved += count
@@ -175,7 +172,7 @@ class Poller:
         else:
             if level.failures:
                 self._reports.worked()
-            level.answered(asked=asked, got=len(reply.value))
+            level.answered(asked=asked, got=len(reply.value), at=now)
             given_out_at = self._ages.given_out_at(poll, reply.date, empty=not reply.value, now=lease_clock())
             for raw in reply.value:
                 delivery = arrivals.read(raw, queue=self.queue, url=self.queue.urls[number])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from types import MappingProxyType
 from typing import Any, Final
 
 from vine import promise
@@ -43,6 +44,8 @@ class Receiver:
         self._options = services.options
         self._client: EventClient | None = None
         self._lanes: dict[Key, Lane] = {}
+        #: For others to look at, in any thread.
+        self.lanes = MappingProxyType(self._lanes)
         self._leaving: list[Poller] = []
         self._hub: Any = None
         #: The thread that has turned it last.

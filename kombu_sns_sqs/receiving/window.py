@@ -98,6 +98,11 @@ class Window:
         return self.in_hand >= self.limit
 
     @property
+    def asks(self) -> bool:
+        """Whether a queue that has no poll in flight may have one."""
+        return self.buffered < self._room
+
+    @property
     def overfull(self) -> bool:
         """Whether more has come than there are slots for."""
         return self.buffered > 0 and self.buffered > self._room
@@ -125,7 +130,7 @@ class Window:
             since: since when it has been refused one, on the monotonic clock.
             now: on the same clock; the same for all queues that are asked in one go.
         """
-        if self.buffered >= self._room:
+        if not self.asks:
             return Grant()
         wanted = max(ask, self._share)
         if wanted == 1:

@@ -76,7 +76,7 @@ class Settler:
         self._forgotten: deque[Delivery] = deque()
         self._ack_delay = ack_delay
         #: When the thread wakes by itself: often, while it is busy, so that the first ack of a batch lets it sleep.
-        self._sleeps_until, self._busy_until = math.inf, -math.inf
+        self.sleeps_until, self._busy_until = math.inf, -math.inf
         self._hurry = False
         #: How often nothing was left to be answered.
         self._times_idle = 0
@@ -109,7 +109,7 @@ class Settler:
         with self._lock:
             sooner = self._settlements.ack(delivery, self._clock())
             due = self._settlements.next_due() if sooner else None
-        if due is not None and due < self._sleeps_until:
+        if due is not None and due < self.sleeps_until:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
@@ -244,7 +244,7 @@ class Settler:
             if now < self._busy_until:
                 longest = min(longest, self._ack_delay or longest)
             pause = longest if next_due is None else max(0.0, min(longest, next_due - now))
-            self._sleeps_until = now + pause
+            self.sleeps_until = now + pause
         return pause
 
     def _report(self) -> None:

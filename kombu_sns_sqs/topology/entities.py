@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,8 @@ from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.errors import NotEquivalent
 from kombu_sns_sqs.identity import Identity
-from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.redelivery import DEAD_LETTER_ARGUMENTS, NO_DEAD_LETTERS, DeadLetterPolicy
 from kombu_sns_sqs.temporary_names import bears_uuid
-
-logger = logging.getLogger(__name__)
 
 #: Exchange types there are.
 EXCHANGE_TYPES: Final = frozenset({"direct", "topic", "fanout"})
@@ -73,6 +69,7 @@ class QueueDeclaration:
         expires_ms: ``x-expires`` in milliseconds, or None.
         dead_letters: where messages go that are rejected, expire, or are delivered too often.
         lease_seconds: ``x-visibility-timeout``, the lease of its messages, 2 to 43,200; None: the usual one.
+        others: the names of arguments that have no effect here.
 
     Raises:
         NotEquivalent: an argument has a value AMQP refuses, too (406).
@@ -93,13 +90,8 @@ class QueueDeclaration:
     def read(
         cls, name: str, *, durable: bool, exclusive: bool, auto_delete: bool, arguments: Mapping[str, Any] | None
     ) -> QueueDeclaration:
-        """Read the arguments of ``queue.declare``; those without effect here are named in a warning."""
+        """Read the arguments of ``queue.declare``; those without effect here are named in ``others``."""
         given = arguments or {}
-        others = tuple(sorted(key for key in given if key not in _HONOURED))
-        if others:
-            told = fields("arguments_without_effect", queue=name, arguments=others)
-            names = ", ".join(others)
-            logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, names, extra=told)
         return cls(
             name=name,
             durable=bool(durable),
@@ -110,7 +102,7 @@ class QueueDeclaration:
             expires_ms=_whole(given, "x-expires", 1),
             dead_letters=DeadLetterPolicy.read(name, given),
             lease_seconds=_whole(given, "x-visibility-timeout", 2, quotas.MAX_VISIBILITY_SECONDS),
-            others=others,
+            others=tuple(sorted(key for key in given if key not in _HONOURED)),
         )
 
     @property

@@ -86,7 +86,10 @@ class Provisioner:
 
     def declare_queue(self, declaration: QueueDeclaration) -> int:
         """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
-        name = declaration.name
+        name, others = declaration.name, ", ".join(declaration.others)
+        if others:
+            told = fields("arguments_without_effect", queue=name, arguments=declaration.others)
+            logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, others, extra=told)
         if declaration.dead_letters.queue is not None and self._options.topology != "assume":
             self.declare_queue(QueueDeclaration(name=declaration.dead_letters.queue))
         with self._lock:
@@ -239,11 +242,6 @@ class Provisioner:
         queue = self._directory.queue(name)
         self._companions.purge(queue)
         for url in queue.urls:
-            reply = self._control.call(queue.identity, "sqs", "purge_queue", QueueUrl=url)
-            if reply.failure is None:
-                continue
-            if reply.failure.code != "PurgeQueueInProgress":
-                raise exception_for(reply.failure)
             empty(self._control, queue.identity, url)
         return count
 

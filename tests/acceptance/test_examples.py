@@ -66,6 +66,15 @@ def test_the_readme_shows_the_example(example: str, place: int) -> None:
     assert BLOCKS[place] == marked[1]
 
 
+@pytest.mark.parametrize(("example", "place"), [("django_site.py", 1), ("flask_site.py", 2)])
+def test_the_page_on_celery_shows_the_example(example: str, place: int) -> None:
+    """To the letter."""
+    marked = re.search(r"# \[docs: \w+\]\n(.*?)# \[end\]", (EXAMPLES / example).read_text(), re.DOTALL)
+    assert marked is not None
+    page = (ROOT / "docs" / "celery.md").read_text()
+    assert re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place] == marked[1].rstrip() + "\n"
+
+
 def test_every_option_is_documented_and_every_documented_option_exists() -> None:
     """The names in the tables of the configuration page are the names the transport takes."""
     page = (ROOT / "docs" / "configuration.md").read_text()

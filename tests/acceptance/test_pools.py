@@ -35,6 +35,19 @@ def test_a_worker_runs_tasks_of_every_kind(site: Site, pool: str) -> None:
         assert site.ask(f"[{', '.join(expected)}]") == list(expected.values())
 
 
+def test_a_pool_of_somebody_elses_runs_tasks(site: Site) -> None:
+    """Which hands results and late acks back from a thread of its own, and ends what it has begun."""
+    with site.worker(pool="custom", CELERY_CUSTOM_WORKER_POOL="custom_pool:OneThread") as worker:
+        assert site.ask("[add.delay(n, n).get(timeout=30) for n in range(5)]") == [0, 2, 4, 6, 8]
+        site.ask("[work.delay(f'm{n}', 0.2).id for n in range(3)]")
+        site.wait_for_notes(lambda notes: len(notes) > 1)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    begun, ended = ([note for note in site.notes if note.startswith(word)] for word in ("begin", "end"))
+    assert len(begun) == len(ended) == len(set(ended))
+    assert site.messages("celery") == 3 - len(ended)
+
+
 def test_the_engine_of_threads_serves_a_worker(site: Site) -> None:
     """Where pycurl does not import."""
     site.environment["KOMBU_SNS_SQS_ENGINE"] = "threads"
@@ -85,24 +98,6 @@ def test_a_hostile_message_stops_no_worker(site: Site) -> None:
             site.send_raw("celery", body, attributes)
         assert site.ask("[add.delay(n, n).get(timeout=30) for n in range(3)]") == [0, 2, 4]
         assert worker.process.poll() is None
-
-
-def test_a_worker_goes_on_when_the_service_does(service: LocalService, short_leases: Site) -> None:
-    """The service stands still for longer than any request waits, and comes back.
-
-    Without Celery's heartbeats: those block the event loop while they cannot be sent, on every broker.
-    """
-    site, pid = short_leases, service.pid
-    assert pid is not None
-    site.environment["BROKER_URL"] += "&read_timeout=1&connect_timeout=1"
-    with site.worker("w1", "prefork", "--without-heartbeat", "--without-gossip") as worker:
-        assert site.ask("add.delay(1, 1).get(timeout=30)") == 2
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            worker.wait_for("cannot receive from queue 'celery'")
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        assert site.ask("add.delay(2, 2).get(timeout=60)") == 4
 
 
 def test_a_worker_that_finds_no_service_tries_until_it_is_there(service: LocalService, site: Site) -> None:

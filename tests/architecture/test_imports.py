@@ -14,7 +14,9 @@ PACKAGE = ROOT / "kombu_sns_sqs"
 
 #: From the door down; a module imports from its own floor and from those below it, never from above.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("transport", "scheduling"),
+    ("scheduling", "vitals"),
+    ("connections", "rehearsal"),
+    ("transport",),
     ("forgotten",),
     ("channel",),
     ("message", "receiving.receiver", "receiving.getter"),

@@ -221,6 +221,27 @@ def test_what_is_in_nobodys_hands_after_a_connection_error_is_given_back(
     connection.release()
 
 
+def test_a_close_after_a_connection_error_gives_nothing_back_that_is_in_hand(
+    connect: Connect, service: LocalService
+) -> None:
+    """Celery lets go of the connection, and then closes it: what runs is acked after that, and is not for others."""
+    connection, messages = connect(visibility_timeout=60), []
+    queue = Queue("q")(connection)
+    queue.declare()
+    connection.Producer().publish("x", routing_key="q")
+    with connection.Consumer([queue], on_message=messages.append):
+        drain_until(connection, lambda: messages)
+        connection.collect()
+        connection.close()
+    elsewhere = connect(straight=service.endpoint_url).SimpleQueue("q")
+    with pytest.raises(elsewhere.Empty):
+        elsewhere.get(timeout=1)
+    messages[0].ack()
+    kombu_sns_sqs.shutdown()
+    with pytest.raises(elsewhere.Empty):
+        connect(straight=service.endpoint_url).SimpleQueue("q").get(timeout=1)
+
+
 @pytest.mark.parametrize("down", [CutBefore(), Hangs()], ids=["cut", "hangs"])
 def test_a_close_with_the_network_down_takes_bounded_time(connect: Connect, relay: Relay, down: Any) -> None:
     """With a message acked, one in hand, a poll in flight and a queue of its own to delete."""

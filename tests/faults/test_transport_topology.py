@@ -473,3 +473,12 @@ def test_an_access_policy_that_cannot_be_read_stops_the_binding(
     with pytest.raises(errors.NotEquivalent, match="cannot be read"):
         bound(connected(connect, policy_settling=0), "q", "e", "k")
     assert relay.calls["SetQueueAttributes"] == 0
+
+
+def test_arguments_without_effect_are_named_in_a_warning(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """So that nobody relies on them; an argument that has one is not."""
+    connection = connect()
+    Queue("plain", queue_arguments={"x-message-ttl": 90_000})(connection).declare()
+    assert caplog.text == ""
+    Queue("q", queue_arguments={"x-max-length": 5, "x-overflow": "reject-publish"})(connection).declare()
+    assert "queue 'q': these arguments have no effect on sns-sqs://: x-max-length, x-overflow" in caplog.text

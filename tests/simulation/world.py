@@ -295,7 +295,7 @@ class Process:
             return
         answers["full" if len(deliveries) >= 10 else "some" if deliveries else "empty"] += 1
         self.world.report.received += len(deliveries)
-        self.pace.answered(asked=grant.messages, got=len(deliveries))
+        self.pace.answered(asked=grant.messages, got=len(deliveries), at=now)
         since = self.ages.given_out_at(poll, date, empty=not deliveries, now=now)
         for delivery in deliveries:
             if self.settlements.hold(delivery, now, since=since) is not Verdict.NEW:

@@ -9,7 +9,7 @@ def after(*answers: tuple[int, int]) -> Pace:
     """A queue that was asked for so many, and gave so many."""
     pace = Pace()
     for asked, got in answers:
-        pace.answered(asked=asked, got=got)
+        pace.answered(asked=asked, got=got, at=0.0)
     return pace
 
 
@@ -53,8 +53,9 @@ def test_a_failed_queue_is_asked_again_when_its_pause_is_over() -> None:
     pace = after((10, 10))
     pace.failed(until=9.0)
     assert (pace.want, pace.next_try()) == (1, 9.0)
-    pace.answered(asked=10, got=0)
+    pace.answered(asked=10, got=0, at=9.5)
     assert pace.next_try() is None
+    assert (pace.failures, pace.answered_at) == (0, 9.5)
 
 
 def test_a_failed_queue_that_finds_no_slot_after_its_pause_waits_for_an_ack() -> None:

@@ -179,7 +179,7 @@ def test_backlogged_queues_take_turns_at_ten_messages_a_poll(queues: int, limit:
             of.reserved -= grant.reserved
             of.in_hand += grant.messages
             paces[number].in_flight -= 1
-            paces[number].answered(asked=grant.messages, got=grant.messages)
+            paces[number].answered(asked=grant.messages, got=grant.messages, at=now)
         of.in_hand = max(0, of.in_hand - settled)
         now += 0.02
     assert max(got.values()) - min(got.values()) <= 30

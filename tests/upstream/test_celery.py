@@ -7,14 +7,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from celery import Celery, group
+from celery.bootsteps import Blueprint
 from celery.concurrency.base import BasePool
 from celery.events.event import get_exchange
 from celery.worker import state
 from celery.worker.autoscale import WorkerComponent
+from celery.worker.consumer.consumer import Consumer
 from celery.worker.consumer.control import Control
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 from celery.worker.consumer.tasks import Tasks
+from celery.worker.loops import synloop
 from kombu import Connection
 
 from celery_integration import install
@@ -98,3 +101,24 @@ def test_every_publication_of_an_app_asks_it_for_a_producer() -> None:
     app.producer_or_acquire = lambda producer=None: asked.append(producer) or acquire(producer)
     app.send_task("noop")
     assert asked == [None]
+
+
+def test_after_a_connection_error_celery_collects_the_connection_and_then_closes_it() -> None:
+    """And what runs goes on: closing must give nothing of that back."""
+    source = inspect.getsource(Consumer.on_connection_error_after_connected)
+    assert 0 < source.index("self.connection.collect(") < source.index("connection.close)")
+
+
+def test_a_consumer_that_stops_has_dropped_what_it_has_not_begun_before_its_steps_are_stopped() -> None:
+    """So that a step can give it back; the state of the blueprint tells a stop from a restart."""
+    source = inspect.getsource(Blueprint.stop)
+    assert source.index("self.close(parent)") < source.index("self.state = CLOSE") < source.index("self.restart(")
+    assert "reserved_requests.clear()" in inspect.getsource(Consumer.on_close)
+
+
+def test_what_is_asked_for_soon_is_done_when_the_loop_turns_with_and_without_a_hub() -> None:
+    """In any thread: how a watch learns that the loop turns."""
+    source = inspect.getsource(Consumer.call_soon)
+    assert "self.hub.call_soon(p)" in source
+    assert "self._pending_operations.append(p)" in source
+    assert "perform_pending_operations()" in inspect.getsource(synloop)

@@ -1,0 +1,37 @@
+"""The app of the acceptance tests, whose workers lose their connection when they are told to."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from app import app
+from celery.worker.control import control_command
+
+from kombu_sns_sqs.errors import Unreachable
+
+app.conf.update(json.loads(os.environ.get("SETTINGS", "{}")))
+
+
+@control_command(args=[("cancel", bool)])
+def lose_connection(state: Any, cancel: bool = False) -> None:
+    """Have an error of the connection reach Celery, as one does that a blocking verb on the event loop meets."""
+    state.app.conf.worker_cancel_long_running_tasks_on_connection_loss = cancel
+
+    def lose() -> None:
+        raise Unreachable("lost")
+
+    state.consumer.hub.call_soon(lose)
+
+
+@app.task(ignore_result=True)
+def early(mark: str, seconds: float) -> None:
+    """Note begin and end; acked when it begins."""
+    app.tasks["app.work"].run(mark, seconds)
+
+
+@app.task(ignore_result=True, acks_late=True)
+def late(mark: str, seconds: float) -> None:
+    """Note begin and end; acked when it is done."""
+    app.tasks["app.work"].run(mark, seconds)

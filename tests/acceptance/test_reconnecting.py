@@ -1,0 +1,96 @@
+"""Celery's own ways with a broker that is lost: at the start, while tasks run, and for good."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kombu_sns_sqs.local import LocalService
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+def brief(service: LocalService, tmp_path: Path) -> Site:
+    """A site whose requests wait for a second."""
+    return Site(service, tmp_path, "read_timeout=1&connect_timeout=1&shutdown_timeout=2")
+
+
+def count(site: Site, what: str) -> int:
+    """How many notes begin so."""
+    return sum(note.startswith(what) for note in site.notes)
+
+
+def test_a_service_that_goes_away_and_comes_back_is_no_lost_connection(service: LocalService, brief: Site) -> None:
+    """What runs goes on and is acked after; even a worker that is to end with its connection goes on."""
+    site = brief
+    site.environment["SETTINGS"] = json.dumps({"broker_connection_retry": False})
+    with site.worker("w1", "prefork", "--without-heartbeat", app="lossy_app") as worker:
+        site.ask("late.delay('task', 4).id", app="lossy_app")
+        site.wait_for_notes(lambda notes: len(notes) == 1)
+        os.kill(service.pid, signal.SIGSTOP)
+        try:
+            worker.wait_for("cannot receive from queue 'celery'")
+            site.wait_for_notes(lambda notes: len(notes) == 2)
+        finally:
+            os.kill(service.pid, signal.SIGCONT)
+        assert site.ask("add.delay(1, 1).get(timeout=30)") == 2
+        deadline = time.monotonic() + 30
+        while site.messages("celery"):
+            assert time.monotonic() < deadline, "the ack is not carried out"
+            time.sleep(0.1)
+    assert [note.split()[:2] for note in site.notes] == [["begin", "task"], ["end", "task"]]
+    assert "Connection to broker lost" not in worker.output
+
+
+def test_an_error_that_reaches_celery_costs_no_task_and_doubles_none(site: Site) -> None:
+    """What runs is acked after, what waited comes back; with the option for it, what runs late is cancelled instead."""
+    lost = "app.control.broadcast('lose_connection', arguments={{'cancel': {}}}, reply=False)"
+    with site.worker("w1", "prefork", app="lossy_app", PREFETCH="2") as worker:
+        site.ask("[late.delay(f'a{n}', 2).id for n in range(4)]", app="lossy_app")
+        site.wait_for_notes(lambda notes: len(notes) == 2)
+        site.ask(lost.format(False))
+        worker.wait_for("Connection to broker lost")
+        site.wait_for_notes(lambda _: count(site, "end a") == 4)
+        assert count(site, "begin a") == 4
+        site.ask("[late.delay('late', 3).id, early.delay('early', 3).id]", app="lossy_app")
+        site.wait_for_notes(lambda _: count(site, "begin late") == count(site, "begin early") == 1)
+        site.ask(lost.format(True))
+        worker.wait_for("Terminating it instead.")
+        site.wait_for_notes(lambda _: count(site, "end late") == count(site, "end early") == 1)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert (count(site, "begin late"), count(site, "begin early")) == (2, 1)
+    assert site.messages("celery") == 0
+
+
+def test_a_worker_that_is_to_give_up_does(site: Site) -> None:
+    """When it starts and nobody answers, after so many attempts or at once."""
+    site.environment["BROKER_URL"] = "sns-sqs://k:s@127.0.0.1:1"
+    patience: dict[str, dict[str, object]] = {
+        "(1/1)": {"broker_connection_max_retries": 1},
+        "has been disabled (app.conf.broker_connection_retry_on_startup=False)": {
+            "broker_connection_retry_on_startup": False
+        },
+    }
+    workers = {
+        says: site.worker(f"w{number}", "solo", app="lossy_app", SETTINGS=json.dumps(settings))
+        for number, (says, settings) in enumerate(patience.items())
+    }
+    try:
+        for says, worker in workers.items():
+            assert worker.wait() != 0
+            assert says in worker.output
+    finally:
+        for worker in workers.values():
+            worker.kill()
