@@ -25,6 +25,7 @@ from kombu_sns_sqs.janitor import Janitor
 from kombu_sns_sqs.lifecycle import Housekeeper, Patience
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
+from kombu_sns_sqs.publishing.courier import Courier
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
@@ -95,6 +96,7 @@ class Services:
             companions=self.companions,
             options=options,
         )
+        self.courier = self._make_courier()
         self.publisher = self._make_publisher()
         self.handover = Handover(
             client=BlockingClient(self.sessions, Backoff(attempts=1)),
@@ -158,7 +160,15 @@ class Services:
             complete=complete,
             postponing=Postponing(companions=self.companions, complete=complete, options=self.options),
             settle_postponed=self.provisioner.settle_postponed,
+            send_later=self.courier.take,
             options=self.options,
+        )
+
+    def _make_courier(self) -> Courier:
+        return Courier(
+            client=BlockingClient(self.sessions, Backoff(attempts=1)),
+            delay=self.options.event_delay,
+            forget_topic=self.directory.forget_topic,
         )
 
     def _make_hopper(self) -> Hopper:
@@ -213,10 +223,11 @@ class Services:
         self._verified = False
 
     def settle(self, timeout: float) -> bool:
-        """See all that was asked carried out: dead letters, deletions, give-backs; False if not in ``timeout`` s."""
+        """See all that was asked carried out: dead letters, deletions, give-backs, events; False if not in time."""
         deadline = time.monotonic() + timeout
         buried = self.dead_letters.flush(timeout)
-        return self.settler.flush(_left(deadline)) and buried
+        settled = self.settler.flush(_left(deadline))
+        return self.courier.flush(_left(deadline)) and settled and buried
 
     def settle_before_close(self) -> None:
         """See it carried out before a connection closes, but not for long where that was in vain a moment ago."""
@@ -254,6 +265,7 @@ class Services:
                 self._patience.was_in_vain()
         deadline = self._patience.deadline()
         self.settler.stop(_left(deadline))
+        self.courier.stop(_left(deadline))
         self.housekeeper.stop(_left(deadline))
         while self._idle_clients:
             self._idle_clients.pop().close()
