@@ -53,7 +53,7 @@ def install(
         mingle: workers that start learn from the others which tasks were revoked: two messages for each running
             worker at every start. https://docs.celeryq.dev/en/stable/userguide/workers.html
         gossip: workers follow each other's events. Every worker then receives every other's heartbeat, and each is a
-            message that is paid for: 30 an hour and pair of workers. Leave it off beyond a handful.
+            message that is paid for: 1,800 an hour and pair of workers. Leave it off beyond a handful.
         batches: groups and the headers of chords are sent ten tasks to a request. Where one is not sent,
             ``apply_async`` raises what :func:`publish_batch` raises.
         checks: a worker warns, when it starts, of settings that contradict each other: see :func:`check`.

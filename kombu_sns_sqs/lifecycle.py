@@ -10,6 +10,7 @@ import heapq
 import itertools
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,12 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which it is remembered that the service did not answer.
 _WORN_SECONDS: Final = 60.0
+
+
+def ends_with_exit_handlers() -> bool:
+    """Whether this process runs what ``atexit`` was given when it ends: children of a pool's do not."""
+    modules = (sys.modules.get(f"{library}.process") for library in ("multiprocessing", "billiard"))
+    return all(module is None or module.current_process().name == "MainProcess" for module in modules)
 
 
 class Service(Protocol):

@@ -249,11 +249,12 @@ def _converter(convert: Callable[[str, Any], Any], name: str) -> Callable[[Any],
 _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
     name: _converter(convert, name)
     for convert, names in {
-        _text: ("queue_name_prefix", "topology", "compat"),
+        _text: ("queue_name_prefix", "topology", "compat", "event_exchange"),
         _integer: ("wait_time_seconds", "get_wait_seconds", "visibility_timeout", "prefetch_limit"),
         _number: (
             "overflow_seconds",
             "ack_delay",
+            "event_delay",
             "shutdown_timeout",
             "filter_delay",
             "policy_settling",

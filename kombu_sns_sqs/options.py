@@ -105,8 +105,11 @@ class Options:
         prefetch_limit: messages held at most per channel where the prefetch count is 0 (unlimited), 1 to 100,000.
         overflow_seconds: how long a message that arrived over the prefetch window is kept before it is given back.
         ack_delay: longest time in seconds an ack waits for others to share its request, 0 to 5.
-        shutdown_timeout: longest time in seconds a stop waits for acks, give-backs and deletions to be carried out; for
-            polls in flight it waits until they end.
+        event_exchange: the exchange of Celery's events, whose transient messages are sent in the background, ten to a
+            request; empty: none are.
+        event_delay: longest time in seconds an event waits for others to share its request, 0 to 60.
+        shutdown_timeout: longest time in seconds a stop waits for acks, give-backs, events and deletions to be carried
+            out; for polls in flight it waits until they end.
         eta_by_sqs: whether SQS keeps tasks with an ETA or a countdown until they are due; False: Celery does.
         filter_policies: whether subscriptions get filter policies at all. Without, SNS delivers every message of an
             exchange to every bound queue, and the consumer drops what does not belong.
@@ -146,6 +149,8 @@ class Options:
     prefetch_limit: int = 1000
     overflow_seconds: float = 5.0
     ack_delay: float = 0.05
+    event_exchange: str = "celeryev"
+    event_delay: float = 0.5
     shutdown_timeout: float = 10.0
     eta_by_sqs: bool = True
     filter_policies: bool = True
@@ -173,6 +178,7 @@ class Options:
         _within("prefetch_limit", self.prefetch_limit, 1, 100_000)
         _within("overflow_seconds", self.overflow_seconds, 0, 3600)
         _within("ack_delay", self.ack_delay, 0, 5)
+        _within("event_delay", self.event_delay, 0, 60)
         _within("shutdown_timeout", self.shutdown_timeout, 0, 3600)
         _within("filter_delay", self.filter_delay, 0, 86_400)
         _within("policy_settling", self.policy_settling, 0, 3600)

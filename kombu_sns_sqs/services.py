@@ -31,6 +31,7 @@ from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.monitoring.watch import Watch
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.batch import PublishBatch
+from kombu_sns_sqs.publishing.courier import Courier
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
@@ -44,19 +45,8 @@ from kombu_sns_sqs.settling.rejections import Rejections
 from kombu_sns_sqs.settling.settler import Settler
 from kombu_sns_sqs.settling.settlers import Settlers
 from kombu_sns_sqs.sweeping.sweeper import Sweeper
-from kombu_sns_sqs.topology.access import Access
-from kombu_sns_sqs.topology.binder import Binder
-from kombu_sns_sqs.topology.companions import Companions
-from kombu_sns_sqs.topology.directory import Directory
-from kombu_sns_sqs.topology.entities import Queue
-from kombu_sns_sqs.topology.exchanges import Exchanges
-from kombu_sns_sqs.topology.filtering import Filtering
 from kombu_sns_sqs.topology.holding_queues import HoldingQueues
-from kombu_sns_sqs.topology.making import QueueMaker
-from kombu_sns_sqs.topology.provisioner import Provisioner
-from kombu_sns_sqs.topology.restoring import Restorer
-from kombu_sns_sqs.topology.subscriptions import Subscriptions
-from kombu_sns_sqs.topology.tags import QueueTags
+from kombu_sns_sqs.topology.wiring import Topology
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.channel import Channel
@@ -90,17 +80,12 @@ class Services:
         self.control = ControlPlane(self.sessions, tell=self.watch.api_call)
         self.blocking = BlockingClient(self.sessions, tell=self.watch.api_call)
         self.housekeeper = Housekeeper()
-        self.directory = Directory(control=self.control, options=options)
-        exchanges = Exchanges(control=self.control, directory=self.directory, options=options)
-        access = Access(control=self.control, directory=self.directory, options=options)
-        self._subscriptions = Subscriptions(control=self.control, directory=self.directory, options=options)
-        self.binder = self._make_binder(exchanges, access)
-        self.companions = Companions(control=self.control, options=options)
-        maker = QueueMaker(control=self.control, directory=self.directory, options=options)
-        self.provisioner = self._make_provisioner(exchanges, access, maker)
-        self.restorer = self._make_restorer(maker)
-        self.sweeper = self._make_sweeper(maker.owner)
+        topology = Topology(control=self.control, housekeeper=self.housekeeper, options=options)
+        self.directory, self.binder = topology.directory, topology.binder
+        self.companions, self.provisioner, self.restorer = topology.companions, topology.provisioner, topology.restorer
+        self.sweeper = self._make_sweeper(topology)
         self.provisioner.temporary.on_added = self.sweeper.start
+        self.courier = self._make_courier()
         self.publisher = self._make_publisher()
         self.handover = Handover(
             client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
@@ -122,22 +107,6 @@ class Services:
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[LastPolls] = []
         self._verified = False
-
-    def _make_binder(self, exchanges: Exchanges, access: Access) -> Binder:
-        return Binder(
-            control=self.control,
-            directory=self.directory,
-            exchanges=exchanges,
-            subscriptions=self._subscriptions,
-            filtering=Filtering(
-                control=self.control,
-                housekeeper=self.housekeeper,
-                tags=self._tags,
-                options=self.options,
-            ),
-            access=access,
-            options=self.options,
-        )
 
     def _make_settler(self, lease_seconds: int) -> Settler:
         return Settler(
@@ -179,7 +148,15 @@ class Services:
             complete=complete,
             postponing=Postponing(companions=self.companions, complete=complete, options=self.options),
             settle_postponed=self.provisioner.settle_postponed,
+            send_later=self.courier.take,
             options=self.options,
+        )
+
+    def _make_courier(self) -> Courier:
+        return Courier(
+            client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
+            delay=self.options.event_delay,
+            forget_topic=self.directory.forget_topic,
         )
 
     def _make_hopper(self) -> Hopper:
@@ -192,41 +169,17 @@ class Services:
             options=self.options,
         )
 
-    def _make_provisioner(self, exchanges: Exchanges, access: Access, maker: QueueMaker) -> Provisioner:
-        return Provisioner(
-            control=self.control,
-            directory=self.directory,
-            exchanges=exchanges,
-            maker=maker,
-            binder=self.binder,
-            access=access,
-            companions=self.companions,
-            options=self.options,
-        )
-
-    def _make_restorer(self, maker: QueueMaker) -> Restorer:
-        return Restorer(
-            provisioner=self.provisioner,
-            maker=maker,
-            binder=self.binder,
-            directory=self.directory,
-            call_later=self.housekeeper.call_later,
-        )
-
-    def _make_sweeper(self, owner: str) -> Sweeper:
+    def _make_sweeper(self, topology: Topology) -> Sweeper:
         return Sweeper(
             control=self.control,
             directory=self.directory,
-            subscriptions=self._subscriptions,
+            subscriptions=topology.subscriptions,
             temporaries=self.provisioner.temporary,
-            owner=owner,
+            owner=topology.owner,
             on_gone=self.restorer.missed,
             options=self.options,
             thread=Housekeeper("kombu-sns-sqs-sweeper"),
         )
-
-    def _tags(self, queue: Queue) -> QueueTags:
-        return self.binder.tags(queue)
 
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""
@@ -274,10 +227,11 @@ class Services:
         self._verified = False
 
     def settle(self, timeout: float) -> bool:
-        """See all that was asked carried out: dead letters, deletions, give-backs; False if not in ``timeout`` s."""
+        """See all that was asked carried out: dead letters, deletions, give-backs, events; False if not in time."""
         deadline = time.monotonic() + timeout
         buried = self.dead_letters.flush(timeout)
-        return self.settler.flush(_left(deadline)) and buried
+        settled = self.settler.flush(_left(deadline))
+        return self.courier.flush(_left(deadline)) and settled and buried
 
     def settle_before_close(self) -> None:
         """See it carried out before a connection closes, but not for long where that was in vain a moment ago."""
@@ -316,6 +270,7 @@ class Services:
                 self._patience.was_in_vain()
         deadline = self._patience.deadline()
         self.settler.stop(_left(deadline))
+        self.courier.stop(_left(deadline))
         self.housekeeper.stop(_left(deadline))
         while self._idle_clients:
             self._idle_clients.pop().close()

@@ -37,7 +37,9 @@ _TRANSIENT: Final = 1
 
 
 class Publisher:
-    """Sends messages for all connections of one process. Safe for threads; returns when AWS has the message.
+    """Sends messages for all connections of one process. Safe for threads.
+
+    It returns when AWS has the message, except that Celery's events are left to a :class:`Courier`.
 
     Args:
         client: sends.
@@ -45,7 +47,8 @@ class Publisher:
         complete: finds out the priority levels of a queue this process did not declare.
         postponing: packs what is not due yet.
         settle_postponed: makes what was declared and not made yet.
-        options: the form of the envelope.
+        send_later: takes a message that is sent in the background; False where it has to be sent now.
+        options: the form of the envelope, and which exchange is Celery's events'.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Publisher:
         complete: Callable[[Queue], Queue],
         postponing: Postponing,
         settle_postponed: Callable[[], None],
+        send_later: Callable[[Parcel], bool],
         options: Options,
     ) -> None:
         self._client = client
@@ -63,6 +67,7 @@ class Publisher:
         self._complete = complete
         self._postponing = postponing
         self._settle_postponed = settle_postponed
+        self._send_later = send_later
         self._options = options
         #: Messages that had nowhere to go.
         self.dropped = 0
@@ -72,7 +77,7 @@ class Publisher:
         """Publish a message as ``Channel.prepare_message`` made it; False where it was dropped for want of a queue.
 
         A transient one is not tried again once a first attempt has gone unanswered for as long as ``read_timeout``:
-        Celery sends such on the event loop, and before it stops.
+        Celery sends replies to remote control on the event loop.
 
         Raises:
             MessageError: AWS would refuse it.
@@ -81,10 +86,13 @@ class Publisher:
         """
         outgoing = self.wrap(message, exchange, routing_key)
         transient = message["properties"].get("delivery_mode") == _TRANSIENT
+        is_event = transient and bool(exchange) and exchange == self._options.event_exchange
         for _ in range(2):
             parcel = self.address(outgoing, exchange, routing_key)
             if parcel is None:
                 return False
+            if is_event and self._send_later(parcel):
+                return True
             failure = self._call(parcel, self._options.read_timeout if transient else None).failure
             if failure is None:
                 return True

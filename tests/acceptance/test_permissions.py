@@ -38,6 +38,23 @@ COVERED = {
     "PublishBatch": "Publish",
 }
 
+#: What Flower does.
+MONITOR = """
+def capture():
+    seen = []
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, {
+            'task-succeeded': lambda event: (seen.append(event['type']), setattr(receiver, 'should_stop', True))
+        })
+        receiver.queue(connection.default_channel).declare()
+        add.delay(2, 3)
+        receiver.capture(limit=None, timeout=30)
+    return seen
+
+app.control.enable_events()
+app.control.inspect().ping()
+print(capture())
+"""
 DECLARE = "celery = app.amqp.queues['celery'](app.connection_for_write().default_channel); celery.declare()"
 
 
@@ -126,14 +143,15 @@ def test_a_worker_a_producer_and_a_caller_need_no_more_than_their_policies(roles
         assert "pong" in roles.run(granted("Caller"), "print(app.control.inspect().ping())")
 
 
-def test_a_worker_that_finds_everything_in_place_needs_no_more(roles: Roles) -> None:
-    """A deployer has declared the lasting queue."""
+def test_a_worker_that_finds_everything_in_place_and_a_monitor_need_no_more(roles: Roles) -> None:
+    """A deployer has declared the lasting queue; a monitor comes when the worker is there."""
     roles.run(granted("Deployer"), DECLARE)
     with (
         roles.allowing(granted("Worker")) as environment,
         Worker("app", folder=roles.folder, cwd=HERE, environment=environment),
     ):
         assert roles.run(granted("Caller"), "print(add.delay(2, 3).get(timeout=30))") == "5"
+        assert roles.run(granted("Monitor"), MONITOR) == "['task-succeeded']"
 
 
 def test_dead_letters_need_no_more(roles: Roles) -> None:

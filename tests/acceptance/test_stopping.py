@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,10 +46,11 @@ def test_what_is_sent_after_a_stop_is_not_taken_by_the_polls_of_the_stopped(impa
 
 
 def test_a_stop_ends_though_the_service_answers_nothing(service: LocalService, impatient: Site) -> None:
-    """The service is there and silent, as behind a broken network, from the moment of the signal."""
-    with impatient.worker("w1", "solo", "--without-heartbeat") as worker:
+    """The service is there and silent, as behind a broken network, and was for some heartbeats before the signal."""
+    with impatient.worker("w1", "solo", "--heartbeat-interval", "1") as worker:
         os.kill(service.pid, signal.SIGSTOP)
         try:
+            time.sleep(3)
             worker.send(signal.SIGTERM)
             assert worker.wait(25) == 0
         finally:

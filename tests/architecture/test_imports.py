@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "publishing.watched_publisher",
         "settling.handover",
         "settling.rejections",
+        "topology.wiring",
     ),
     (
         "receiving.companion_watch",
@@ -47,6 +48,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "settling.dead_letters",
     ),
     (
+        "publishing.courier",
         "publishing.dead_letter_targets",
         "publishing.postponing",
         "receiving.answer_age",
@@ -65,7 +67,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.provisioner",
     ),
     ("settling.settler",),
-    ("settling.reports", "settling.settlements"),
+    ("settling.reports", "settling.settlements", "publishing.backlog"),
     ("topology.binder", "topology.companions"),
     ("topology.filtering",),
     ("topology.access", "topology.exchanges", "topology.making", "topology.subscriptions"),
@@ -112,6 +114,7 @@ PURE = (
     "monitoring.naming",
     "option_reading",
     "options",
+    "publishing.backlog",
     "quotas",
     "receiving.answer_age",
     "receiving.companion_polls",

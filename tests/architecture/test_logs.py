@@ -28,7 +28,9 @@ def called(call: ast.Call) -> str:
 
 def events_of(path: Path) -> set[str]:
     """The events that a module tells of."""
-    told = [call for call in calls_in(path) if called(call) in {"fields", "log_fields"} and call.args]
+    told = [
+        call for call in calls_in(path) if called(call).rpartition(".")[2] in {"fields", "log_fields"} and call.args
+    ]
     return {call.args[0].value for call in told if isinstance(call.args[0], ast.Constant)}
 
 
