@@ -292,8 +292,8 @@ class Settler:
 
 
 def _log(verb: Verb, entry: Entry, failure: Failure) -> None:
-    """Say that a message could not be deleted or given back."""
+    """Say that a message could not be deleted or given back, unless it went with its queue."""
     if failure.kind is Kind.STALE_RECEIPT:
         logger.info("message %s was no longer ours to %s: %s", entry.delivery.message_id, verb.value, failure)
-    else:
+    elif failure.kind is not Kind.MISSING:
         logger.warning("could not %s message %s: %s", verb.value, entry.delivery.message_id, failure)
