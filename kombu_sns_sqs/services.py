@@ -30,6 +30,7 @@ from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
+from kombu_sns_sqs.replies import Mailboxes, Replies
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.handover import Handover
 from kombu_sns_sqs.settling.losses import Losses
@@ -95,6 +96,7 @@ class Services:
             companions=self.companions,
             options=options,
         )
+        self._mailboxes = Mailboxes(bindings=self.directory.bindings, rest=options.wait_time_seconds + MARGIN)
         self.publisher = self._make_publisher()
         self.handover = Handover(
             client=BlockingClient(self.sessions, Backoff(attempts=1)),
@@ -173,6 +175,10 @@ class Services:
 
     def _tags(self, queue: Queue) -> QueueTags:
         return self.binder.tags(queue)
+
+    def replies(self) -> Replies:
+        """Make what gives a channel its reply queues."""
+        return Replies(mailboxes=self._mailboxes, declare=self.provisioner.declare_queue)
 
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""

@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "exchange_bindings",
         "janitor",
         "publishing.publisher",
+        "replies",
         "receiving.poller",
         "receiving.refreshing",
         "settling.dead_letters",
@@ -67,6 +68,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.entities",
         "topology.filters",
         "topology.levels",
+        "topology.newness",
         "topology.policies",
         "topology.bindings",
         "topology.patterns",
@@ -75,7 +77,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "native_threads", "quotas"),
+    ("clock", "errors", "lifecycle", "native_threads", "quotas", "reply_keys"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -97,6 +99,7 @@ PURE = (
     "receiving.pace",
     "receiving.window",
     "redelivery",
+    "reply_keys",
     "settling.holdings",
     "settling.outbox",
     "settling.settlements",
