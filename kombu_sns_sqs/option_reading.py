@@ -254,6 +254,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "shutdown_timeout",
             "filter_delay",
             "policy_settling",
+            "queue_settling",
             "bindings_max_age",
             "connect_timeout",
             "read_timeout",
