@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
@@ -19,6 +19,7 @@ from celery_integration.app_settings import Finding
 from celery_integration.batching import batch_groups, publish_batch
 from celery_integration.checks import check, check_at_start
 from celery_integration.draining import give_back_at_stop
+from celery_integration.elections import hold_elections
 from celery_integration.health import HealthProbe, tell_health
 from celery_integration.prefetching import fetch_on_demand
 
@@ -53,7 +54,8 @@ def install(
         mingle: workers that start learn from the others which tasks were revoked: two messages for each running
             worker at every start. https://docs.celeryq.dev/en/stable/userguide/workers.html
         gossip: workers follow each other's events. Every worker then receives every other's heartbeat, and each is a
-            message that is paid for: 1,800 an hour and pair of workers. Leave it off beyond a handful.
+            message that is paid for: 1,800 an hour and pair of workers. Leave it off beyond a handful. Elections take
+            two seconds, and have one winner each.
         batches: groups and the headers of chords are sent ten tasks to a request. Where one is not sent,
             ``apply_async`` raises what :func:`publish_batch` raises.
         checks: a worker warns, when it starts, of settings that contradict each other: see :func:`check`.
@@ -62,11 +64,10 @@ def install(
     Returns:
         The app.
     """
-    for step, wanted in ((Mingle, mingle), (Gossip, gossip)):
-        if wanted:
-            step.compatible_transports.add(_DRIVER)
-        else:
-            step.compatible_transports.discard(_DRIVER)
+    _grant(Mingle, mingle)
+    _grant(Gossip, gossip)
+    if gossip:
+        hold_elections(app)
     if batches:
         batch_groups(app)
     if checks:
@@ -76,3 +77,9 @@ def install(
     fetch_on_demand(app)
     give_back_at_stop(app)
     return app
+
+
+def _grant(step: Any, wanted: bool) -> None:
+    """Let this transport have one of Celery's bootsteps, or not."""
+    change = step.compatible_transports.add if wanted else step.compatible_transports.discard
+    change(_DRIVER)

@@ -16,6 +16,7 @@ from typing import Final
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.errors import AddressingError
+from kombu_sns_sqs.reply_keys import queue_key
 
 __all__ = (
     "MAX_PREFIX",
@@ -201,4 +202,4 @@ def is_reply_exchange(exchange: str) -> bool:
 
 def reply_queue_name(exchange: str, routing_key: str) -> str:
     """Name the queue (in AMQP) that a reply goes to: kombu names it after key and exchange, so no topic is needed."""
-    return f"{routing_key}.{exchange}"
+    return f"{queue_key(routing_key)}.{exchange}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.getter import get_one
 from kombu_sns_sqs.receiving.lanes import Consumer
 from kombu_sns_sqs.receiving.window import Window
+from kombu_sns_sqs.replies import WithReplies, asked
 from kombu_sns_sqs.topology.entities import QueueDeclaration
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.transport import Transport
 
 
-class Channel(WithoutExchangeBindings):
+class Channel(WithReplies, WithoutExchangeBindings):
     """A channel of AMQP 0-9-1. https://www.rabbitmq.com/amqp-0-9-1-reference.
 
     All verbs but acks and rejects belong to the thread that uses the connection; those may come from any thread.
@@ -45,6 +47,7 @@ class Channel(WithoutExchangeBindings):
         self.no_ack_consumers: set[str] = set()
         self._services = connection.services
         self._receiver = connection.receiver
+        self._replies = self._services.replies()
         self._consumers: dict[str, Consumer] = {}
         self.qos = QoS(window=Window(cap=self._services.options.prefetch_limit), on_free=self._receiver.wake)
 
@@ -93,8 +96,8 @@ class Channel(WithoutExchangeBindings):
             auto_delete=auto_delete,
             arguments=arguments,
         )
-        count = self._open.provisioner.declare_queue(declaration)
         self._transport.declared.add(declaration.name)
+        count = self._replies.declare(declaration)
         return queue_declare_ok_t(declaration.name, count, self._consumer_count(declaration.name))
 
     def prepare_queue_arguments(self, arguments: Mapping[str, Any], **kwargs: Any) -> Any:
@@ -161,7 +164,7 @@ class Channel(WithoutExchangeBindings):
         self, message: Mapping[str, Any], exchange: str = "", routing_key: str = "", **_options: Any
     ) -> None:
         """Publish a message; on return AWS has it."""
-        self._open.publisher.publish(message, exchange or "", routing_key or "")
+        self._open.publisher.publish(asked(message, exchange or ""), exchange or "", routing_key or "")
 
     def create_publish_batch(self, max_size: int) -> PublishBatch:
         """Give ``Producer.batch()`` its session."""
@@ -183,21 +186,17 @@ class Channel(WithoutExchangeBindings):
     ) -> str:
         """Consume from a queue and return the consumer tag."""
         tag = consumer_tag or f"ctag-{uuid4()}"
+        queue = self._replies.collecting(queue)
         found = self._open.provisioner.queue_to_consume(queue)
-        consumer = Consumer(
-            tag=tag,
-            queue=queue,
-            no_ack=bool(no_ack),
-            qos=self.qos,
-            hand_over=lambda delivery, to: self._hand_over(delivery, to, callback),
-        )
+        hand_over = partial(self._hand_over, callback=callback)
+        consumer = Consumer(tag=tag, queue=queue, no_ack=bool(no_ack), qos=self.qos, hand_over=hand_over)
         self._consumers[tag] = consumer
         if no_ack:
             self.no_ack_consumers.add(tag)
         self._receiver.consume(consumer, found)
         return tag
 
-    def _hand_over(self, delivery: Delivery, consumer: Consumer, callback: Callable[[Any], Any] | None) -> None:
+    def _hand_over(self, delivery: Delivery, consumer: Consumer, *, callback: Callable[[Any], Any] | None) -> None:
         message = self._message(delivery, no_ack=consumer.no_ack, consumer_tag=consumer.tag)
         try:
             if callback is not None:
@@ -277,6 +276,7 @@ class Channel(WithoutExchangeBindings):
             self.basic_cancel(tag)
         self._receiver.forget(self.qos)
         self.basic_recover(requeue=True)
+        self._replies.close()
         if self.connection is not None:
             self.connection.close_channel(self)
         self.connection = None

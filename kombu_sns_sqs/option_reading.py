@@ -258,6 +258,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "shutdown_timeout",
             "filter_delay",
             "policy_settling",
+            "queue_settling",
             "bindings_max_age",
             "sweep_period",
             "connect_timeout",

@@ -99,7 +99,7 @@ class Options:
         queue_attributes: ``{attribute: value}`` for CreateQueue (``sqs-creation-attributes`` in kombu's sqs).
         wait_time_seconds: how long a receive waits for a message, 0 to 20 seconds.
         get_wait_seconds: how long a synchronous get waits before it says that a queue is empty, 0 to 20 seconds. SQS
-            asks all its servers only where this is 1 or more.
+            asks all its servers only where this is 1 or more. Temporary queues are never waited for.
         visibility_timeout: the lease of a message in seconds, 2 to 43,200. It is renewed for as long as the message
             is held, so a short one is safe: it is how long a killed worker's messages stay away.
         prefetch_limit: messages held at most per channel where the prefetch count is 0 (unlimited), 1 to 100,000.
@@ -115,6 +115,8 @@ class Options:
             exchange to every bound queue, and the consumer drops what does not belong.
         filter_delay: seconds without a new binding before a subscription is narrowed, 0 to 86,400.
         policy_settling: seconds to wait after SNS was let into a queue that was not made by this transport.
+        queue_settling: seconds for which a queue that was just made is not used, 0 to 60; None: 1, as AWS asks for, and
+            none where the endpoint is on this machine.
         bindings_max_age: seconds after which bindings are read again before a message is dropped for having none.
         backoff_policy: how long a message stays away that the application requeues, by its receive count: a table
             ``{count: seconds}``, an exponential back-off, or a callable; None: it comes back at once.
@@ -156,6 +158,7 @@ class Options:
     filter_policies: bool = True
     filter_delay: float = 60.0
     policy_settling: float = 60.0
+    queue_settling: float | None = None
     bindings_max_age: float = 5.0
     backoff_policy: BackoffPolicy | None = None
     backoff_tasks: frozenset[str] = frozenset()
@@ -182,6 +185,7 @@ class Options:
         _within("shutdown_timeout", self.shutdown_timeout, 0, 3600)
         _within("filter_delay", self.filter_delay, 0, 86_400)
         _within("policy_settling", self.policy_settling, 0, 3600)
+        _within("queue_settling", self.queue_settling or 0, 0, 60)
         _within("bindings_max_age", self.bindings_max_age, 0, 86_400)
         if self.sweep_period:
             _within("sweep_period", self.sweep_period, 0.5, 86_400)

@@ -41,6 +41,9 @@ MAX_QUEUE_NAME: Final = 80
 FIFO_SUFFIX: Final = ".fifo"
 #: Seconds for which the name of a deleted queue cannot be used again.
 QUEUE_NAME_REST_SECONDS: Final = 60
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+#: Seconds to wait before a queue that was made can be used.
+QUEUE_SETTLING_SECONDS: Final = 1
 #: Seconds between two PurgeQueue calls on one queue.
 PURGE_REST_SECONDS: Final = 60
 

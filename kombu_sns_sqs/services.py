@@ -38,6 +38,7 @@ from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
+from kombu_sns_sqs.replies import Mailboxes, Replies
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.handover import Handover
 from kombu_sns_sqs.settling.losses import Losses
@@ -86,6 +87,7 @@ class Services:
         self.sweeper = self._make_sweeper(topology)
         self.provisioner.temporary.on_added = self.sweeper.start
         self.courier = self._make_courier()
+        self._mailboxes = Mailboxes(bindings=self.directory.bindings, rest=options.wait_time_seconds + MARGIN)
         self.publisher = self._make_publisher()
         self.handover = Handover(
             client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
@@ -180,6 +182,10 @@ class Services:
             options=self.options,
             thread=Housekeeper("kombu-sns-sqs-sweeper"),
         )
+
+    def replies(self) -> Replies:
+        """Make what gives a channel its reply queues."""
+        return Replies(mailboxes=self._mailboxes, declare=self.provisioner.declare_queue)
 
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kombu_sns_sqs import delay
+from kombu_sns_sqs.addressing import is_reply_exchange
 from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.topology.entities import Queue
@@ -121,11 +122,13 @@ def match(delivery: Delivery, known: KnownBindings, *, received_at: float) -> Ma
     """Say whether a message belongs into the queue it came to, and into the level of it.
 
     Only what came through a topic is asked: what was sent to the queue itself was meant for it, whatever exchange its
-    envelope names.
+    envelope names; but a reply to a call that has ended is nobody's.
     """
-    if ROUTING_KEY not in delivery.attributes or not delivery.content.exchange:
-        return Match.YES
     content = delivery.content
+    if known.answers_to is not None and is_reply_exchange(content.exchange):
+        return Match.YES if content.routing_key == known.answers_to else Match.NO
+    if ROUTING_KEY not in delivery.attributes or not content.exchange:
+        return Match.YES
     return known.match(
         content.exchange,
         content.routing_key,

@@ -22,11 +22,12 @@ def get_one(services: Services, queue: Queue) -> Delivery | None:
     Raises:
         Error: the receive failed.
     """
+    # Of a temporary queue the process alone knows what it waits for, and will ask again: Celery looks for the result of
+    # each task that is revoked, on the event loop of every worker.
+    patience = services.options.get_wait_seconds if queue.lasting else 0
     for number in range(len(queue.urls) - 1, -1, -1):
         while True:
-            reply = _receive(
-                services, queue, queue.urls[number], wait=0 if number else services.options.get_wait_seconds
-            )
+            reply = _receive(services, queue, queue.urls[number], wait=0 if number else patience)
             if not reply.value:
                 break
             delivery = arrivals.read(reply.value[0], queue=queue, url=queue.urls[number])

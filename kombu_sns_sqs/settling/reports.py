@@ -18,7 +18,9 @@ class Reports:
         self._seldom = Seldom()
 
     def not_settled(self, verb: Verb, entry: Entry, failure: Failure) -> None:
-        """Say that a message could not be deleted or given back."""
+        """Say that a message could not be deleted or given back, unless it went with its queue."""
+        if failure.kind is Kind.MISSING:
+            return
         delivery = entry.delivery
         stale = failure.kind is Kind.STALE_RECEIPT
         count = self._seldom.count((verb, delivery.queue, stale))

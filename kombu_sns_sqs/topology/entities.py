@@ -114,7 +114,7 @@ class QueueDeclaration:
         """
         if self.exclusive and not self.takes_replies:
             return Lifetime.PRIVATE
-        unique = self.exclusive or (self.auto_delete and bears_uuid(self.name))
+        unique = self.exclusive or ((self.auto_delete or self.takes_replies) and bears_uuid(self.name))
         return Lifetime.OWNED if unique else Lifetime.SHARED
 
     @property

@@ -34,6 +34,8 @@ class KnownBindings:
         self._levels: dict[str, int] = {}
         self._as_of = float("-inf")
         self._read_at = float("-inf")
+        #: Of a queue for replies: the key of the call that is under way; None: all are.
+        self.answers_to: str | None = None
 
     def add(self, exchange: str, exchange_type: str, routing_key: str | None, *, levels: int = 1) -> None:
         """Note a binding that was made, or found; a key of None takes everything.

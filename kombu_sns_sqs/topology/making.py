@@ -31,6 +31,7 @@ from kombu_sns_sqs.topology.entities import (
     Queue,
     QueueDeclaration,
 )
+from kombu_sns_sqs.topology.newness import Newness
 from kombu_sns_sqs.topology.policies import queue_policy, topics_arn
 from kombu_sns_sqs.topology.tags import dead_letter_tags, tag_value
 
@@ -63,6 +64,7 @@ class QueueMaker:
         self._options = options
         self._sleep = sleep
         self.owner = process_token()
+        self.newness = Newness.of(options, sleep=sleep)
 
     def make(self, declaration: QueueDeclaration) -> Queue:
         """Make a queue under the name that everybody finds it by."""
@@ -126,6 +128,7 @@ class QueueMaker:
                 tags={**self._tags(declaration, lifetime), **tags},
             )
             if reply.failure is None:
+                self.newness.begins()
                 return str(reply.value["QueueUrl"])
             if reply.failure.kind is not Kind.NAME_RESTS or attempt == _NAME_ATTEMPTS:
                 break

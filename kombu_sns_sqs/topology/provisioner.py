@@ -111,14 +111,14 @@ class Provisioner:
         return _ready(attributes)
 
     def settle_postponed(self, name: str | None = None) -> None:
-        """Make the queues whose making was put off because a binding might follow: none did."""
-        if not self._postponed:
-            return
-        with self._lock:
-            names = [name] if name is not None else list(self._postponed)
-            declarations = [self._postponed.pop(one) for one in names if one in self._postponed]
-        for declaration in declarations:
-            self._make(declaration)
+        """Make the queues whose making was put off because a binding might follow: none did; and see all usable."""
+        if self._postponed:
+            with self._lock:
+                names = [name] if name is not None else list(self._postponed)
+                declarations = [self._postponed.pop(one) for one in names if one in self._postponed]
+            for declaration in declarations:
+                self._make(declaration)
+        self._maker.newness.wait()
 
     def drop_postponed(self, names: set[str]) -> None:
         """Make nothing of what a connection declared and never used."""
@@ -214,6 +214,8 @@ class Provisioner:
             self._exchanges.get(exchange)
             tags = dict([binding_tag(exchange, routing_key)])
             self.made(declaration, self._maker.make_private(declaration, tags), tags)
+        else:
+            self._maker.newness.wait()
         self._binder.bind(self._directory.queue(name), exchange, routing_key)
 
     def unbind(self, name: str, exchange: str, routing_key: str) -> None:

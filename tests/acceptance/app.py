@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from celery import Celery, group
+from celery.worker.control import inspect_command
 from kombu import Queue
 from kombu.common import Broadcast
 
@@ -113,3 +114,9 @@ def trace(self) -> str | None:  # noqa: ANN001
 def when() -> float:
     """Tell the time."""
     return time.time()
+
+
+@inspect_command(visible=False)
+def flood(state: Any) -> str:
+    """Answer with more than a message can hold."""
+    return "x" * 2_000_000

@@ -21,18 +21,91 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.acceptance
 
 BOTH = ["w1@test", "w2@test"]
+#: The module of those who call.
+CLIENT = "control_client"
 
 
-@pytest.mark.parametrize("command", ["ping", "active", "active_queues", "registered", "reserved", "scheduled", "stats"])
-def test_inspect_is_answered_by_both_in_its_default_second(team: Site, command: str) -> None:
-    """Each command of `inspect`, from a process that has just begun."""
-    assert sorted(team.ask(f"list(app.control.inspect().{command}())")) == BOTH
+def test_celery_has_no_command_that_is_not_tried_here(team: Site) -> None:
+    """One that comes with a release of Celery fails here first; `shutdown` has a test of its own."""
+    known = team.ask("[[sorted(INSPECTS), commands('inspect')], [sorted(CONTROLS), commands('control')]]", app=CLIENT)
+    (inspects, in_celery), (controls, control_in_celery) = known
+    assert inspects == in_celery
+    assert sorted([*controls, "shutdown"]) == control_in_celery
 
 
-def test_twenty_pings_in_a_row_are_answered_by_both(team: Site) -> None:
-    """On one reply queue, made once."""
-    answers = team.ask("[sorted(app.control.inspect(timeout=0.5).ping() or {}) for _ in range(20)]")
-    assert answers == [BOTH] * 20
+def test_every_command_of_inspect_is_answered_by_both(team: Site) -> None:
+    """By the methods of `app.control.inspect()`, one after the other."""
+    answers = team.ask("ask_by_api()", app=CLIENT)
+    assert {name: who for name, who in answers.items() if who != BOTH} == {}
+    assert len(answers) > 10
+
+
+def test_every_command_of_inspect_is_answered_on_the_command_line(team: Site) -> None:
+    """`celery -A app inspect COMMAND --json`: exit status 0, and both answers."""
+    answers = team.ask("ask_by_command_line('inspect', INSPECTS)", app=CLIENT)
+    assert {name: said for name, said in answers.items() if said[0] or sorted(said[1]) != BOTH} == {}
+    assert answers["ping"][1] == {"w1@test": {"ok": "pong"}, "w2@test": {"ok": "pong"}}
+    queues = answers["active_queues"][1]["w1@test"]
+    assert "celery" in [queue["name"] for queue in queues]
+
+
+def test_every_command_of_control_is_carried_out_by_both_on_the_command_line(team: Site) -> None:
+    """`celery -A app control COMMAND`; those that these workers cannot carry out say why."""
+    answers = team.ask("ask_by_command_line('control', CONTROLS)", app=CLIENT)
+    assert {name: said for name, said in answers.items() if said[0] or sorted(said[1]) != BOTH} == {}
+    failed = {name for name, (_, said) in answers.items() if any("error" in (one or ()) for one in said.values())}
+    assert failed == {"autoscale", "election"}
+    assert "Autoscale not enabled" in str(answers["autoscale"])
+    # The pools have been restarted.
+    assert team.ask("[add.delay(n, n).get(timeout=60) for n in range(4)]") == [0, 2, 4, 6]
+
+
+def test_several_callers_are_answered_at_once_in_the_default_second(team: Site) -> None:
+    """Threads of a process that has just begun, with nothing but defaults."""
+    assert team.ask("at_once(nodes, 5)", app=CLIENT) == [BOTH] * 5
+
+
+def test_the_command_line_tells_who_is_online_in_its_default_second(team: Site) -> None:
+    """`celery -A app status`, as a user types it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "app", "status"],
+        cwd=HERE,
+        env=team.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 nodes online" in done.stdout
+
+
+def test_workers_are_chosen_by_pattern_and_answers_by_number(team: Site) -> None:
+    """`pattern` with the matchers kombu has, and `limit`."""
+    calls = {
+        "nodes(pattern='w*@test', matcher='glob', limit=2, timeout=20)": BOTH,
+        "nodes(pattern='*2@*', matcher='glob', limit=1, timeout=20)": ["w2@test"],
+        "nodes(pattern='^w[13]@', matcher='pcre', limit=1, timeout=20)": ["w1@test"],
+        "nodes(pattern='w9*', matcher='glob')": [],
+        "len(nodes(limit=1, timeout=20))": 1,
+        "nodes(destination=['w1@test'], timeout=20)": ["w1@test"],
+    }
+    assert team.ask(f"[{', '.join(calls)}]", app=CLIENT) == list(calls.values())
+
+
+def test_a_late_answer_is_nobodys(team: Site) -> None:
+    """It does not count for the next call, which waits for as many answers as it has asked workers."""
+    late = "app.control.ping(destination=['w1@test', 'w2@test'], timeout=0) and None"
+    in_time = "(time.sleep(0.5), nodes(destination=['w1@test', 'w2@test'], timeout=20))[1]"
+    answers = team.ask(f"[({late}, {in_time})[1] for _ in range(4)]", app=CLIENT)
+    assert answers == [BOTH] * 4
+
+
+def test_an_answer_that_is_too_large_disturbs_no_later_call(team: Site) -> None:
+    """It cannot be sent, which the worker's log says; its mailbox goes on."""
+    assert team.ask("app.control.inspect(['w1@test'], timeout=2)._request('flood') or None") is None
+    assert any("MessageTooLarge" in log.read_text() for log in team.folder.glob("w1-*.log"))
+    assert team.ask("nodes(destination=['w1@test', 'w2@test'], timeout=20)", app=CLIENT) == BOTH
 
 
 def test_a_destination_is_asked_alone(team: Site) -> None:
@@ -44,19 +117,27 @@ def test_a_destination_is_asked_alone(team: Site) -> None:
 
 def test_consumers_are_added_and_cancelled_by_remote_control(team: Site) -> None:
     """Messages published before the consumer came are there when it does."""
-    team.ask("app.control.add_consumer('late', reply=True)")
-    assert team.ask("add.apply_async((1, 2), queue='late').get(timeout=30)") == 3
-    assert len(team.ask("app.control.cancel_consumer('late', reply=True)")) == 2
-    assert all("late" not in str(queues) for queues in team.ask("app.control.inspect().active_queues()").values())
+    assert team.ask("consume_for_a_while('late')", app=CLIENT) == 3
 
 
-def test_the_pool_grows_and_a_rate_is_limited(team: Site) -> None:
-    """Commands that change a worker."""
-    assert team.ask("app.control.rate_limit('app.when', '100/s', reply=True)")
-    assert team.ask("app.control.pool_grow(1, reply=True)")
-    # The pool says that it will grow, and does so a moment later.
-    sizes = "[len(s['pool']['processes']) for s in app.control.inspect().stats().values()]"
-    assert any(team.ask(sizes) == [3, 3] for _ in range(10))
+def test_what_a_command_changes_is_changed(team: Site) -> None:
+    """The size of the pool, a moment later, and the limits of a task."""
+    assert team.ask("[resize(4), resize(2)]", app=CLIENT) == [True, True]
+    limits = team.ask("limit('app.when')", app=CLIENT)
+    assert ["app.when [rate_limit=77/s soft_time_limit=30.0 time_limit=60.0]" in one for one in limits] == [True, True]
+
+
+def test_the_word_of_a_revoke_comes_in_the_default_second(team: Site) -> None:
+    """Though Celery looks for a result of the task first, on the worker's event loop."""
+    answers = team.ask("[app.control.revoke(f'nobody-{n}', reply=True) for n in range(2)]")
+    assert [sorted(node for one in answer for node in one) for answer in answers] == [BOTH] * 2
+
+
+def test_tasks_that_run_are_terminated(team: Site) -> None:
+    """By their id, and by a stamp, which also keeps those that come later from running."""
+    assert team.ask("revoke_running('by-id')", app=CLIENT) == "TaskRevokedError"
+    assert team.ask("revoke_stamped('by-stamp')", app=CLIENT) == ["TaskRevokedError", "TaskRevokedError"]
+    assert not any(note.startswith(("end by-id", "end by-stamp")) for note in team.notes)
 
 
 def test_a_revoked_task_does_not_run(team: Site) -> None:

@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "janitor",
         "publishing.publisher",
         "receiving.listener",
+        "replies",
         "receiving.poller",
         "receiving.refreshing",
         "receiving.replacing",
@@ -88,6 +89,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "topology.entities",
         "topology.filters",
         "topology.levels",
+        "topology.newness",
         "topology.policies",
         "topology.bindings",
         "topology.patterns",
@@ -97,7 +99,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sweeping.life_sign", "sweeping.times", "temporary_names"),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "logs", "native_threads", "presentable", "quotas"),
+    ("clock", "errors", "lifecycle", "logs", "native_threads", "presentable", "quotas", "reply_keys"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -122,6 +124,7 @@ PURE = (
     "receiving.pace",
     "receiving.window",
     "redelivery",
+    "reply_keys",
     "settling.holdings",
     "settling.outbox",
     "settling.settlements",

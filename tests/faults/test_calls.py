@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import amqp
 import boto3
@@ -89,17 +90,20 @@ def test_a_publish_is_one_call(connect: Connect, relay: Relay) -> None:
     assert calls_of(relay, lambda: producer.publish("x", exchange="f")) == {"Publish": 1}
 
 
-def test_a_reply_queue_declared_again_costs_nothing(connect: Connect, relay: Relay) -> None:
-    """Kombu declares it with every call of remote control."""
-    queue = Queue(
-        "oid.reply.celery.pidbox",
-        Exchange("reply.celery.pidbox", type="direct", durable=False),
-        "oid",
-        exclusive=True,
-        durable=False,
-    )
-    assert calls_of(relay, queue(connect()).declare)["CreateQueue"] == 1
-    assert calls_of(relay, queue(connect()).declare) == {}
+def test_the_second_call_of_remote_control_makes_no_queue(connect: Connect, relay: Relay) -> None:
+    """Kombu declares one with every call, each time of another name."""
+    channel = connect().channel()
+    replies = Exchange("reply.celery.pidbox", type="direct", durable=False)
+
+    def call() -> None:
+        oid = str(uuid4())
+        queue = Queue(f"{oid}.reply.celery.pidbox", replies, oid, exclusive=True, durable=False, channel=channel)
+        queue.declare()
+        queue.declare()
+        channel.after_reply_message_received(queue.name)
+
+    assert calls_of(relay, call)["CreateQueue"] == 1
+    assert calls_of(relay, call) == {}
 
 
 def test_a_temporary_queue_costs_two_calls_to_make_and_two_to_end(connect: Connect, relay: Relay) -> None:

@@ -46,6 +46,12 @@ def test_what_ends_a_queue_follows_from_its_declaration(
     assert read(name, exclusive=exclusive, auto_delete=auto_delete).lifetime is lifetime
 
 
+def test_a_reply_queue_ends_with_its_process_even_where_it_is_declared_to_last() -> None:
+    """As Celery does with `control_queue_durable`: nobody comes upon its name again."""
+    name = "8b0a1c9e-9e9b-4a41-8d8a-0f4f4f1e2d3c.reply.celery.pidbox"
+    assert read(name, exclusive=False, auto_delete=False).lifetime is Lifetime.OWNED
+
+
 @pytest.mark.parametrize(
     ("name", "takes_replies"),
     [

@@ -1,0 +1,78 @@
+"""Callers of remote control and of `rpc://`: many calls, many threads, several processes, and what they leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.relay import Relay
+
+from .conftest import HERE
+
+if TYPE_CHECKING:
+    from kombu_sns_sqs.local import LocalService
+
+    from .conftest import Site
+
+pytestmark = pytest.mark.acceptance
+# The other emulator: what is told to remote control's own tests by ministack is told to these by moto.
+EMULATORS = ("moto",)
+
+BOTH = ["w1@test", "w2@test"]
+
+
+def all_at_once(site: Site, expression: str, processes: int) -> list[Any]:
+    """Evaluate an expression in several client processes at the same time."""
+    code = f"import json; from control_client import *; print(json.dumps({expression}))"
+    clients = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], cwd=HERE, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(processes)
+    ]
+    answers = []
+    for client in clients:
+        output, errors = client.communicate(timeout=120)
+        assert client.returncode == 0, errors.decode()
+        answers.append(json.loads(output))
+    return answers
+
+
+def test_two_hundred_calls_in_a_row_make_one_queue_and_leave_none(
+    service: LocalService, team: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answered by the worker it is for; counted in requests, and in queues before and after."""
+    before = team.queues
+    with Relay(service.endpoint_url) as relay:
+        url = team.environment["BROKER_URL"]
+        addresses = (address.removeprefix("http://") for address in (service.endpoint_url, relay.url))
+        monkeypatch.setitem(team.environment, "BROKER_URL", url.replace(*addresses))
+        assert (
+            team.ask("[nodes(destination=['w1@test']) for _ in range(200)]", app="control_client")
+            == [["w1@test"]] * 200
+        )
+        calls = relay.calls
+    assert (calls["CreateQueue"], calls["DeleteQueue"]) == (1, 1)
+    assert calls["Publish"] == 200
+    assert calls["GetQueueUrl"] <= 2
+    assert team.queues == before
+
+
+def test_callers_in_threads_and_processes_get_their_own_answers(team: Site) -> None:
+    """All at the same time, with the default second; and they leave no queue."""
+    before = team.queues
+    answers = all_at_once(team, "at_once(lambda: [nodes(), nodes()], 3)", 3)
+    assert answers == [[[BOTH, BOTH]] * 3] * 3
+    assert team.queues == before
+
+
+def test_clients_in_threads_and_processes_get_their_own_results(team: Site) -> None:
+    """Over `rpc://`: two processes of two threads, thirty tasks each; and they leave no queue."""
+    before = team.queues
+    answers = all_at_once(team, "at_once(own_results, 2)", 2)
+    assert answers == [[True, True]] * 2
+    assert team.queues == before
