@@ -79,7 +79,7 @@ def install(
     return app
 
 
-def _grant(step: Any, wanted: bool) -> None:
+def _grant(step: Any, wanted: bool) -> None:  # noqa: FBT001
     """Let this transport have one of Celery's bootsteps, or not."""
     change = step.compatible_transports.add if wanted else step.compatible_transports.discard
     change(_DRIVER)
