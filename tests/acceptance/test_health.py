@@ -30,13 +30,14 @@ class Probed:
     Args:
         site: where it works; its polls take three seconds at most.
         pool: its pool.
+        seconds: for how long silence is borne.
     """
 
-    def __init__(self, site: Site, pool: str) -> None:
+    def __init__(self, site: Site, pool: str, seconds: float = 5) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = "{}:{}".format(*free.getsockname())
         self.file = site.folder / "w1.alive"
-        health = {"HEALTH": str(site.folder), "HEALTH_ADDRESS": self.address}
+        health = {"HEALTH": str(site.folder), "HEALTH_ADDRESS": self.address, "HEALTH_SECONDS": f"{seconds}"}
         self.worker: Worker = site.worker("w1", pool, "--without-heartbeat", app="healthy_app", **health)
 
     def get(self, path: str) -> int:
@@ -98,12 +99,12 @@ def test_a_worker_is_ill_while_sqs_is_out_of_reach_and_well_again_after(service:
 
 def test_a_worker_is_well_while_a_task_runs_for_long(brief: Site) -> None:
     """In the solo pool it neither polls nor turns its loop meanwhile, for longer than silence is borne."""
-    probed = Probed(brief, "solo")
+    probed = Probed(brief, "solo", seconds=4)
     with probed.worker as worker:
         probed.until(200, 200, file=True)
         brief.ask("late.delay('task').id", app="gated_app")
         brief.wait_for_notes(lambda notes: len(notes) == 1)
-        long = time.monotonic() + 7
+        long = time.monotonic() + 5.5
         while time.monotonic() < long:
             assert (probed.get("livez"), probed.get("readyz"), probed.file.exists()) == (200, 200, True)
             time.sleep(0.2)
