@@ -140,7 +140,7 @@ class Transport(base.Transport):
         if self._services is not None and self._pid == os.getpid():
             self._services.doubt()
             if self._receiver is not None:
-                self._receiver.close()
+                self._receiver.close(queues_stay=True)
             give_back_when_forgotten(self.channels, self._services.settler)
         self._drop()
 

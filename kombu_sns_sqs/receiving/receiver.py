@@ -106,9 +106,10 @@ class Receiver:
         if self._hub is None and not any(lane.consumers for lane in self._lanes.values()):
             self._finish_polls()
 
-    def _finish_polls(self) -> None:
+    def _finish_polls(self, *, queues_stay: bool = False) -> None:
         pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
-        if self._client is not None and any(poller.in_flight and poller.queue.lasting for poller in pollers):
+        wanted = [poller for poller in pollers if queues_stay or poller.queue.lasting]
+        if self._client is not None and any(poller.in_flight for poller in wanted):
             self._services.finish_polls(LastPolls(self._client, pollers))
             self._client = None
             self._lanes.clear()
@@ -259,12 +260,15 @@ class Receiver:
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Give back what is not delivered, and leave the polls in flight to be seen to their end."""
+    def close(self, *, queues_stay: bool = False) -> None:
+        """Give back what is not delivered, and leave the polls in flight to be seen to their end.
+
+        ``queues_stay``: whether temporary queues outlive this connection, as when it is only collected.
+        """
         self.detach()
         for poller in [*(lane.poller for lane in self._lanes.values()), *self._leaving]:
             poller.stop()
-        self._finish_polls()
+        self._finish_polls(queues_stay=queues_stay)
         self._lanes.clear()
         self._leaving.clear()
         if self._client is not None:

@@ -91,6 +91,10 @@ class Site:
             time.sleep(0.05)
         return self.notes
 
+    def open_gate(self, gate: str = "gate") -> None:
+        """Let the tasks of `gated_app` end that wait for it."""
+        (self.folder / gate).touch()
+
     @property
     def queues(self) -> list[str]:
         """The SQS queues of this site, without its prefix."""

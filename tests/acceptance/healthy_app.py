@@ -1,10 +1,10 @@
-"""The app of the acceptance tests with all that `install` has for whoever watches its workers."""
+"""The app of tasks with a gate, with all that `install` has for whoever watches its workers."""
 
 from __future__ import annotations
 
 import os
 
-from app import app
+from gated_app import app
 
 from celery_integration import HealthProbe, install
 

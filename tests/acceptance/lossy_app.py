@@ -1,4 +1,4 @@
-"""The app of the acceptance tests, whose workers lose their connection when they are told to."""
+"""The app of tasks with a gate, whose workers lose their connection when they are told to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any
 
-from app import app
 from celery.worker.control import control_command
+from gated_app import app
 
 from kombu_sns_sqs.errors import Unreachable
 
@@ -23,15 +23,3 @@ def lose_connection(state: Any, cancel: bool = False) -> None:
         raise Unreachable("lost")
 
     state.consumer.hub.call_soon(lose)
-
-
-@app.task(ignore_result=True)
-def early(mark: str, seconds: float) -> None:
-    """Note begin and end; acked when it begins."""
-    app.tasks["app.work"].run(mark, seconds)
-
-
-@app.task(ignore_result=True, acks_late=True)
-def late(mark: str, seconds: float) -> None:
-    """Note begin and end; acked when it is done."""
-    app.tasks["app.work"].run(mark, seconds)

@@ -30,13 +30,14 @@ class Probed:
     Args:
         site: where it works; its polls take three seconds at most.
         pool: its pool.
+        seconds: for how long silence is borne.
     """
 
-    def __init__(self, site: Site, pool: str) -> None:
+    def __init__(self, site: Site, pool: str, seconds: float = 5) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = "{}:{}".format(*free.getsockname())
         self.file = site.folder / "w1.alive"
-        health = {"HEALTH": str(site.folder), "HEALTH_ADDRESS": self.address}
+        health = {"HEALTH": str(site.folder), "HEALTH_ADDRESS": self.address, "HEALTH_SECONDS": f"{seconds}"}
         self.worker: Worker = site.worker("w1", pool, "--without-heartbeat", app="healthy_app", **health)
 
     def get(self, path: str) -> int:
@@ -81,7 +82,7 @@ def test_a_worker_is_ill_while_sqs_is_out_of_reach_and_well_again_after(service:
         worker.wait_for("the worker is not healthy, for some 5 s: queue ")
         probed.until(200, 200, file=True)
         worker.wait_for("the worker is healthy again")
-        brief.ask("[work.delay(f'm{n}', 5).id for n in range(5)]")
+        brief.ask("[late.delay(f'm{n}').id for n in range(5)]", app="gated_app")
         brief.wait_for_notes(lambda notes: len(notes) == 2)
         worker.send(signal.SIGTERM)
         wait_until(lambda: not probed.file.exists())
@@ -89,7 +90,8 @@ def test_a_worker_is_ill_while_sqs_is_out_of_reach_and_well_again_after(service:
         assert probed.get("livez") == 200
         # What it had and will not run is there for others before its tasks have ended.
         wait_until(lambda: brief.ready("celery") == 3)
-        assert len(brief.notes) == 2
+        assert probed.get("livez") == 200
+        brief.open_gate()
         assert worker.wait() == 0
     assert sorted(note.split()[0] for note in brief.notes) == ["begin", "begin", "end", "end"]
     assert not probed.file.exists()
@@ -97,12 +99,13 @@ def test_a_worker_is_ill_while_sqs_is_out_of_reach_and_well_again_after(service:
 
 def test_a_worker_is_well_while_a_task_runs_for_long(brief: Site) -> None:
     """In the solo pool it neither polls nor turns its loop meanwhile, for longer than silence is borne."""
-    probed = Probed(brief, "solo")
+    probed = Probed(brief, "solo", seconds=4)
     with probed.worker as worker:
         probed.until(200, 200, file=True)
-        brief.ask("work.delay('task', 8).id")
+        brief.ask("late.delay('task').id", app="gated_app")
         brief.wait_for_notes(lambda notes: len(notes) == 1)
-        while len(brief.notes) == 1:
+        long = time.monotonic() + 5.5
+        while time.monotonic() < long:
             assert (probed.get("livez"), probed.get("readyz"), probed.file.exists()) == (200, 200, True)
             time.sleep(0.2)
         worker.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def served(site: Site, example: str, *options: str) -> Iterator[str]:
             assert time.monotonic() < deadline, Path(log.name).read_text()
             time.sleep(0.05)
         yield f"http://{address}"
-        server.terminate()
+        server.send_signal(signal.SIGQUIT)
         server.wait(PATIENCE)
     finally:
         server.kill()

@@ -221,6 +221,25 @@ def test_what_is_in_nobodys_hands_after_a_connection_error_is_given_back(
     connection.release()
 
 
+def test_a_poll_left_from_a_lost_connection_keeps_nothing_from_the_next_one(connect: Connect, relay: Relay) -> None:
+    """A command of remote control, sent to a worker that has just connected anew, when it had no place for tasks."""
+    connection, received = connect(wait_time_seconds=6, visibility_timeout=60), []
+    queue = Queue("own", Exchange("commands", "fanout"), exclusive=True)
+
+    def consumer() -> Any:
+        return connection.Consumer([queue], on_message=received.append, no_ack=True)
+
+    with consumer():
+        run_hub(connection, lambda: relay.calls["ReceiveMessage"])
+        connection.collect()
+    connection.ensure_connection(max_retries=1)
+    connection.register_with_event_loop(connection.test_hub)
+    with consumer():
+        run_hub(connection, lambda: relay.calls["ReceiveMessage"] > 1)
+        connect(wait_time_seconds=6, visibility_timeout=60).Producer().publish("x", exchange="commands")
+        run_hub(connection, lambda: received)
+
+
 def test_a_close_after_a_connection_error_gives_nothing_back_that_is_in_hand(
     connect: Connect, service: LocalService
 ) -> None:

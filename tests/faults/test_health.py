@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 DRIVERS = {"drain": drain_until, "hub": run_hub}
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_an_idle_queue_is_answered_again_and_again(connect: Connect, relay: Relay, driver: str) -> None:
+def test_an_idle_queue_is_answered_again_and_again(connect: Connect, relay: Relay) -> None:
     """And has a poll open; when polls fail the last answer stays the last, and failures are counted."""
-    connection, run = connect(), DRIVERS[driver]
+    connection, run = connect(), run_hub
     queue = Queue("q")(connection)
     queue.declare()
     with connection.Consumer([queue], on_message=print):
@@ -77,7 +76,7 @@ def test_a_connection_that_is_not_open_is_not_opened_by_being_asked(connect: Con
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_of_leases_that_has_ended_is_late_and_later(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it lives it is late by moments."""
-    connection, messages = connect(), []
+    connection, messages = connect(shutdown_timeout=0.1), []
     queue = Queue("q")(connection)
     queue.declare()
     connection.Producer().publish("x", routing_key="q")
