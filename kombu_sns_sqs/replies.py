@@ -84,8 +84,7 @@ class _Call:
         owner: the replies of the channel that declared it; Celery publishes the command on another.
         asked: commands that wait for answers to it: more than one where an answer makes the application ask again.
         collecting: whether answers to the last of them are being collected.
-        ended: whether nobody waits for answers; a queue that is not auto-delete is not declared again for the next
-            call.
+        ended: whether nobody waits for answers; a queue that is not auto-delete is not declared for the next call.
     """
 
     declaration: QueueDeclaration

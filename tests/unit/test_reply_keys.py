@@ -34,7 +34,9 @@ def test_two_tokens_never_share_a_queue() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [str(uuid4()), str(uuid3(uuid4(), "x")), str(uuid5(uuid4(), "x")), "", "client", reply_key(TOKEN) + "0"]
+    "key",
+    [str(uuid4()), str(uuid3(uuid4(), "x")), str(uuid5(uuid4(), "x")), "", "client", reply_key(TOKEN) + "0"],
+    ids=["uuid4", "uuid3", "uuid5", "empty", "word", "longer"],
 )
 def test_other_keys_stay_as_they_are(key: str) -> None:
     """Kombu's own, and whatever plain kombu uses."""
