@@ -31,7 +31,8 @@ class WatchedPublisher(Publisher):
     def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
         """Publish a message, and tell of it whatever has become of it."""
         began = time.monotonic()
-        outcome: Outcome = "refused"
+        # What stands if it ends by no exception of ours: a greenlet's time ran out, or somebody pressed Ctrl+C.
+        outcome: Outcome = "unknown"
         error: str | None = None
         try:
             outcome = "sent" if super().publish(message, exchange, routing_key) else "dropped"

@@ -89,8 +89,7 @@ class Poller:
         self._parked: list[tuple[Arrival, int]] = []
         self._order = itertools.count()
         self.stopped = False
-        self._reserved = 0
-        self._era = 0
+        self._reserved = self._era = 0
         self._ages = ages
         self._reports = PollReports(queue.name)
 
@@ -281,7 +280,9 @@ class Poller:
 
     def move(self, queue: Queue) -> None:
         """Go on with what stands for the queue now."""
-        self.queue, self._levels = queue, [Pace() for _ in queue.urls]
+        if queue.urls != self.queue.urls:
+            self._levels = [Pace() for _ in queue.urls]
+        self.queue = queue
 
     def resume(self) -> None:
         """Go on polling: a new consumer has come while old polls were still open."""

@@ -102,7 +102,8 @@ class Provisioner:
         if self._options.topology == "assume" or self._options.predefined_queue(name) is not None:
             self._directory.remember_queue(self._as_declared(declaration, self._directory.queue(name)))
             return 0
-        queue = self._directory.known_queue(name) or self._directory.look_up_queue(name)
+        own = declaration.lifetime is not Lifetime.SHARED  # Its name is: nobody else can have made it.
+        queue = None if own else self._directory.known_queue(name) or self._directory.look_up_queue(name)
         attributes = self._attributes(queue, queue.url) if queue is not None else None
         if queue is None or attributes is None:
             self._make(declaration)
