@@ -4,7 +4,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?= --json $(BENCH)/results.json --svg $(BENCH)/results.svg
 # Most tests wait for messages most of the time: more processes than cores are of use.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 
 DEMO := .venv-demo
 DEV := .venv

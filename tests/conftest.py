@@ -8,7 +8,7 @@ of them started once a session on free ports of 127.0.0.1 and gone with the sess
 * Where they are looked for: RabbitMQ as Debian installs it or on PATH; ministack by ``KOMBU_SNS_SQS_MINISTACK``, beside
   this Python, or on PATH; moto beside this Python; localstack-core by ``KOMBU_SNS_SQS_LOCALSTACK_PYTHON``, the Python
   that has it.
-* Run in parallel (``-n 4 --dist loadgroup``), all tests on one broker stay in one process, and so do those of one file.
+* Run in parallel (``-n 5 --dist loadgroup``), all tests on one broker stay in one process, and so do those of one file.
 * A scenario that a broker can't pass is listed with its reason in ``conformance/ledger.py``, and nowhere else.
 """
 

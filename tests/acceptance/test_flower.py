@@ -152,36 +152,39 @@ def flower(site: Site, workers: dict[str, Worker]) -> Iterator[Flower]:
 
 
 @pytest.fixture(scope="module")
-def page(flower: Flower, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A browser for all tests of this module."""
+def page(flower: Flower, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A browser for all tests of this module, and a Flower that has switched on the task events of both workers."""
     browser = open_browser(tmp_path_factory.mktemp("chromium"))
-    yield Page(browser, flower.url)
+    page = Page(browser, flower.url)
+
+    def both_have_succeeded() -> bool:
+        site.ask("announce.delay('to each worker').id")
+        return all(row[1] == "Online" and int(row[5]) > 0 for row in workers_of(page))
+
+    page.wait_for(both_have_succeeded, "both have succeeded")
+    yield page
     browser.quit()
+
+
+def workers_of(page: Page) -> list[list[str]]:
+    """The rows of the table of workers, of which there are two."""
+    page.open("/workers")
+    page.wait_for(lambda: len(page.rows("#workers-table")) == 2, "two workers")
+    return page.rows("#workers-table")
 
 
 def test_both_workers_are_online_and_each_task_that_succeeds_is_counted(page: Page, site: Site) -> None:
     """Also those of the worker that sent no task events when it was started: Flower switches them on."""
     page.open("/workers")
     page.wait_for_text("#workers-online", "2")
-
-    def rows() -> list[list[str]]:
-        page.open("/workers")
-        page.wait_for(lambda: len(page.rows("#workers-table")) == 2, "two workers")
-        return page.rows("#workers-table")
-
-    def both_have_succeeded() -> bool:
-        site.ask("announce.delay('to each worker').id")
-        return all(row[1] == "Online" and int(row[5]) > 0 for row in rows())
-
-    page.wait_for(both_have_succeeded, "both have succeeded")
     site.wait_for_notes(lambda notes: len(notes) % 2 == 0)
     done = len(site.notes) // 2
-    page.wait_for(lambda: int(one_of(rows(), "w1@test")[5]) == done, "all that the first has done")
-    before = succeeded(rows())
+    page.wait_for(lambda: int(one_of(workers_of(page), "w1@test")[5]) == done, "all that the first has done")
+    before = succeeded(workers_of(page))
     site.ask("group(add.s(n, n) for n in range(60))().get(timeout=30)")
-    page.wait_for(lambda: succeeded(rows()) >= before + 60, "60 more")
-    assert succeeded(rows()) == before + 60
-    assert sorted(row[0] for row in rows()) == ["w1@test", "w2@test"]
+    page.wait_for(lambda: succeeded(workers_of(page)) >= before + 60, "60 more")
+    assert succeeded(workers_of(page)) == before + 60
+    assert sorted(row[0] for row in workers_of(page)) == ["w1@test", "w2@test"]
     if "SCREENSHOTS" in os.environ:
         page.browser.save_screenshot(Path(os.environ["SCREENSHOTS"], "flower.png"))
 

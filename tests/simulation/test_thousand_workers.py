@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 WORKERS = 1000
 MINUTE = 60.0
 HOUR = 60 * MINUTE
-# One process makes the thousand, once.
-pytestmark = pytest.mark.xdist_group("thousand-workers")
-
 OPTIONS = Options(queue_name_prefix="app-", queue_settling=0)
 #: Calls that SQS limits to five a second and account.
 TAG_CALLS = {"tag_queue", "untag_queue", "list_queue_tags"}
