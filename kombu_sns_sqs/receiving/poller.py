@@ -181,10 +181,11 @@ class Poller:
     def _failed(self, level: Pace, failure: Failure, now: float) -> None:
         if self.stopped:
             return
-        if failure.kind is Kind.MISSING and not self.queue.lasting:
-            self._on_gone(self)
+        gone = failure.kind is Kind.MISSING and not self.queue.lasting
+        if gone:
+            self._on_gone(self)  # It is told there, too, unless the queue was meant to go: with this process, say.
         level.failed(until=now + _BACKOFF.delay(level.failures + 1, random.random))
-        if level.failures == 1:
+        if level.failures == 1 and not gone:
             self._reports.failed(failure)
 
     @property
