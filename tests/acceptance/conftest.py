@@ -133,8 +133,8 @@ class Site:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module on each of its ``EMULATORS``, where it names some."""
-    emulators = getattr(metafunc.module, "EMULATORS", None)
+    """Run the tests of a module on each of its ``EMULATORS``, where it names some, or on those of ``--emulator``."""
+    emulators = metafunc.config.getoption("--emulator") or getattr(metafunc.module, "EMULATORS", None)
     if emulators is not None and "service" in metafunc.fixturenames:
         metafunc.parametrize("service", emulators, indirect=True, scope="session")
 

@@ -42,7 +42,7 @@ def app(connect: Callable[..., Connection], relay: Relay) -> Iterator[Celery]:
 @pytest.fixture
 def noop(app: Celery) -> Any:
     """A task."""
-    return app.task(name="noop")(do_nothing)
+    return app.task(name="noop", shared=False)(do_nothing)
 
 
 def sent(relay: Relay) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def test_a_group_that_is_half_refused_says_which_tasks(app: Celery, noop: Any, r
 def test_another_broker_is_left_alone() -> None:
     """Its transport may have batches with habits of their own."""
     app = install(Celery(broker="memory://", set_as_current=False))
-    task = app.task(name="noop")(do_nothing)
+    task = app.task(name="noop", shared=False)(do_nothing)
     group(task.si() for _ in range(3)).apply_async()
     with app.connection_for_read() as connection:
         queue = app.amqp.queues["celery"](connection.default_channel)
