@@ -99,7 +99,7 @@ class Redis(Broker):
             return "the Python package redis is not installed"
         return None
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """Start it and wait until it listens."""
         self.port = free_port()
         command = [str(find_program("redis-server")), "--bind", "127.0.0.1", "--port", str(self.port)]

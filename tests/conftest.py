@@ -4,6 +4,7 @@ A test with a ``broker`` argument (or with a fixture that has one) runs once on 
 of them started once a session on free ports of 127.0.0.1 and gone with the session, however that ends.
 
 * ``--broker NAME`` (repeatable) runs it on those alone.
+* ``--emulator NAME`` (repeatable) runs the acceptance tests on those, whatever a module names.
 * A broker that is not installed is skipped with the reason; with ``CI_STRICT=1`` that is a failure.
 * Where they are looked for: RabbitMQ as Debian installs it or on PATH; ministack by ``KOMBU_SNS_SQS_MINISTACK``, beside
   this Python, or on PATH; moto beside this Python; localstack-core by ``KOMBU_SNS_SQS_LOCALSTACK_PYTHON``, the Python
@@ -37,12 +38,18 @@ settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--broker``."""
+    """Add ``--broker`` and ``--emulator``."""
     parser.addoption(
         "--broker",
         action="append",
         choices=sorted(BROKERS),
         help="run on this broker alone (repeatable; all of them unless given)",
+    )
+    parser.addoption(
+        "--emulator",
+        action="append",
+        choices=["ministack", "moto"],
+        help="run acceptance tests on this emulator (repeatable; those that a module names unless given)",
     )
 
 
@@ -53,6 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("broker", chosen, indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # Before the hook of pytest-xdist that reads the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares a broker, or the fixtures of a module: each is then started once."""
     for item in items:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: How often a broker is started that does not come up.
+_ATTEMPTS = 3
+
 
 class Broker(abc.ABC):
     """A broker the suite can start, reach by URL, and stop."""
@@ -25,9 +28,21 @@ class Broker(abc.ABC):
     def available(self) -> str | None:
         """None where this broker can run, else the reason why it can't."""
 
-    @abc.abstractmethod
     def start(self) -> None:
         """Bring it up on free ports of 127.0.0.1; return when it answers. Raises RuntimeError when it does not."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self.launch()
+            except RuntimeError:
+                self.stop()
+                if not left:
+                    raise
+            else:
+                return
+
+    @abc.abstractmethod
+    def launch(self) -> None:
+        """Try it once. Raises RuntimeError when it does not come up: somebody else has taken a port meanwhile, say."""
 
     @abc.abstractmethod
     def stop(self) -> None:

@@ -42,7 +42,7 @@ class Emulator(Broker):
             return "kombu_sns_sqs can't be imported"
         return self.missing()
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """Start the emulator on a free port and wait until it listens there."""
         self._port = free_port()
         environment = plain_environment() | self.environment(self._port)

@@ -30,7 +30,7 @@ class RabbitMQ(Broker):
             return "rabbitmq-server is not installed"
         return None if shutil.which("epmd") else "epmd, Erlang's name service, is not installed"
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """Start epmd, then the node; about seven seconds."""
         self._port, epmd_port = free_port(), free_port()
         # Started by us, in the foreground: the one a node starts for itself is a daemon that stays behind.
