@@ -35,7 +35,7 @@ demo: $(DEMO)/$(STAMP) ## a tour on a local emulator: no AWS account, nothing to
 test: $(DEV)/$(STAMP) $(MINISTACK)/$(STAMP) $(if $(LOCALSTACK_PYTHON),$(LOCALSTACK)/$(STAMP)) ## all tests; PYTEST_ARGS='-k topic' for some
 	KOMBU_SNS_SQS_MINISTACK=$(CURDIR)/$(MINISTACK)/bin/ministack \
 	$(if $(LOCALSTACK_PYTHON),KOMBU_SNS_SQS_LOCALSTACK_PYTHON=$(CURDIR)/$(LOCALSTACK)/bin/python) \
-	$(DEV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	$(DEV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope $(PYTEST_ARGS)
 
 check: $(DEV)/$(STAMP) ## lint, formatting and types
 	$(DEV)/bin/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -88,12 +88,14 @@ class Program:
         """Return the next line it says; BenchmarkFailed if it ends or stays silent for ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         output = self.process.stdout.fileno()  # type: ignore[union-attr]
-        while b"\n" not in self._unread:
-            readable, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
-            data = os.read(output, 1 << 16) if readable else b""
-            if not data:
-                raise BenchmarkFailed(f"a program {'ended' if readable else 'said nothing'}:\n{self.last_words}")
-            self._unread += data
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                readable = selector.select(max(0.0, deadline - time.monotonic()))
+                data = os.read(output, 1 << 16) if readable else b""
+                if not data:
+                    raise BenchmarkFailed(f"a program {'ended' if readable else 'said nothing'}:\n{self.last_words}")
+                self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         return dict(json.loads(line))
 

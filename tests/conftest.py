@@ -9,7 +9,7 @@ of them started once a session on free ports of 127.0.0.1 and gone with the sess
 * Where they are looked for: RabbitMQ as Debian installs it or on PATH; ministack by ``KOMBU_SNS_SQS_MINISTACK``, beside
   this Python, or on PATH; moto beside this Python; localstack-core by ``KOMBU_SNS_SQS_LOCALSTACK_PYTHON``, the Python
   that has it.
-* Run in parallel (``-n 5 --dist loadgroup``), all tests on one broker stay in one process, and so do those of one file.
+* Run in parallel (``-n 5 --dist loadscope``), what shares a server stays in one process (``distribution.py``).
 * A scenario that a broker can't pass is listed with its reason in ``conformance/ledger.py``, and nowhere else.
 """
 
@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.brokers import BROKERS, Broker
+from tests.distribution import BySharedServers, longest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--emulator",
         action="append",
         choices=["ministack", "moto"],
-        help="run acceptance tests on this emulator (repeatable; those that a module names unless given)",
+        help="run acceptance tests on this emulator (repeatable; those that a module names, or both, unless given)",
     )
 
 
@@ -60,14 +61,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("broker", chosen, indirect=True, scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)  # Before the hook of pytest-xdist that reads the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a broker, or the fixtures of a module: each is then started once."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        params = callspec.params if callspec is not None else {}
-        group = params.get("broker") or f"{item.nodeid.partition('::')[0]} {params.get('service', '')}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest, for several processes that share the work."""
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySharedServers:
+    """Keep together what shares a broker, or the fixtures of a file: each is then started once."""
+    return BySharedServers(config, log)
 
 
 @pytest.fixture(scope="session")

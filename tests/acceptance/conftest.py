@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from kombu_sns_sqs.local import LocalService
+from kombu_sns_sqs.temporary_names import sweeper_queue_name
 
 from .light_processes import LightProcesses
 from .workers import Worker
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
+#: What stands in for AWS, one after the other.
+EMULATORS = ("ministack", "moto")
+
 
 class Site:
     """One name prefix on a local service: its environment, its workers' notes, what is on the service."""
 
     def __init__(self, service: LocalService, folder: Path, options: str = "") -> None:
+        self.emulator = service.emulator
         self.prefix = f"a{uuid4().hex[:8]}-"
         self.notes_file = folder / "notes"
         self.notes_file.touch()
@@ -97,9 +102,10 @@ class Site:
 
     @property
     def queues(self) -> list[str]:
-        """The SQS queues of this site, without its prefix."""
+        """The SQS queues of this site, without its prefix and without the one whose message says who sweeps."""
         urls = self._clients["sqs"].list_queues(QueueNamePrefix=self.prefix).get("QueueUrls", [])
-        return sorted(url.rpartition("/")[2].removeprefix(self.prefix) for url in urls)
+        names = {url.rpartition("/")[2].removeprefix(self.prefix) for url in urls}
+        return sorted(names - {sweeper_queue_name()})
 
     def make_queue(self, name: str, tags: dict[str, str]) -> str:
         """Make a queue as a stranger would, and return its name."""
@@ -133,16 +139,16 @@ class Site:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module on each of its ``EMULATORS``, where it names some, or on those of ``--emulator``."""
-    emulators = metafunc.config.getoption("--emulator") or getattr(metafunc.module, "EMULATORS", None)
-    if emulators is not None and "service" in metafunc.fixturenames:
+    """Run each test on both emulators, on those that its module names as its ``EMULATORS``, or on ``--emulator``'s."""
+    if "service" in metafunc.fixturenames:
+        emulators = metafunc.config.getoption("--emulator") or getattr(metafunc.module, "EMULATORS", EMULATORS)
         metafunc.parametrize("service", emulators, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def service(request: pytest.FixtureRequest) -> Iterator[LocalService]:
-    """A local service for all acceptance tests, by the best emulator there is unless the module names some."""
-    with LocalService.start(emulator=getattr(request, "param", None)) as service:
+    """A local service for all acceptance tests on an emulator."""
+    with LocalService.start(emulator=request.param) as service:
         yield service
 
 

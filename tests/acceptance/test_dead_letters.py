@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
-EMULATORS = ("ministack", "moto")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
-EMULATORS = ("ministack", "moto")
 
 #: How many tasks are scheduled, and by which worker.
 SCHEDULED = "[len(tasks) for tasks in app.control.inspect().scheduled().values()]"

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.local import LocalService
 
 pytestmark = pytest.mark.acceptance
-#: Flower and remote control are tested on another one.
-EMULATORS = ("moto",)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
-EMULATORS = ("ministack", "moto")
 #: In seconds: the lease of the site, its longest poll, and what a busy machine may take to begin a task.
 LEASE, POLL, SLOW = 4, 2, 4
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .workers import Worker
 
 pytestmark = pytest.mark.acceptance
+# One for each run, as time is short.
+EMULATORS = ("moto",)
 
 
 @pytest.fixture(scope="module")

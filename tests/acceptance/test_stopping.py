@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.local import LocalService
 
 pytestmark = pytest.mark.acceptance
-EMULATORS = ("ministack", "moto")
 
 
 @pytest.fixture

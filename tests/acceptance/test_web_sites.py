@@ -28,6 +28,8 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows"),
 ]
+# One for each run, as time is short.
+EMULATORS = ("moto",)
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 #: What the server is told, for each way to serve many requests at once.

@@ -14,6 +14,7 @@ a wrong scenario. Everything a scenario makes has a name of its own, so scenario
 
 from __future__ import annotations
 
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reason = SKIPS.get((scenario, broker)) or SKIPS.get((f"{scenario}[{row}]", broker))
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"{broker}: {reason}"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    """End what the name prefixes of a file's scenarios have opened: a process has room for a thousand files or so."""
+    yield
+    if "kombu_sns_sqs" in sys.modules:
+        sys.modules["kombu_sns_sqs"].shutdown()
 
 
 @pytest.fixture

@@ -136,7 +136,8 @@ def test_an_ack_that_a_hub_was_asked_to_make_soon_wakes_the_next_poll(
             assert loop.turn_undisturbed(lambda had=had: len(messages) > had, turns=50)
             if not in_callback:
                 loop.hub.call_soon(messages[-1].ack)
-    assert slept == 0
+    # Thrice if acks woke nobody. Once a busy machine may do it, where an answer takes so long.
+    assert slept <= 1
 
 
 def test_an_ack_of_another_thread_interrupts_the_hubs_wait(
