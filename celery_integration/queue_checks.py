@@ -93,7 +93,7 @@ def _assumed_bindings(app: AppSettings) -> Iterator[Finding]:
         yield Finding(
             settings=setting,
             problem="with 'assume' no queue is made for replies, and a worker that mingles does not start without",
-            advice=advice + "call install(app, mingle=False)",
+            advice=advice + "call install(app, mingle=False), or start workers with --without-mingle",
         )
     private = [name for name, queue in app.declarations.items() if queue.lifetime.value in ("private", "owned")]
     if private:

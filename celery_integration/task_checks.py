@@ -60,7 +60,11 @@ def _failed_tasks_discarded(app: AppSettings) -> Iterator[Finding]:
     if "RedrivePolicy" in app.options.queue_attributes:
         return
     sent_to = app.sent_to([task for task in app.late_tasks if not task.acks_on_failure])
-    bare = {task: queue.name for task, queue in sent_to.items() if app.makes(queue.name) and not _buries(queue)}
+    bare = {
+        task: queue.name
+        for task, queue in sent_to.items()
+        if app.makes(queue.name) and not _buries(queue) and not app.options.retries_of(queue.name).lists(task)
+    }
     if bare:
         places = listed(sorted(set(bare.values())))
         yield Finding(

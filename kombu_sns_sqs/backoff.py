@@ -122,7 +122,11 @@ class Retries:
 
     def instead_of_rejecting(self, delivery: Delivery) -> bool:
         """Whether a message is retried although it was rejected for good: so kombu's sqs has it for listed tasks."""
-        return bool(self.tasks) and self.concern(delivery)
+        return self.lists(delivery.content.headers.get("task"))
+
+    def lists(self, task: str | None) -> bool:
+        """Whether a task is one of those that are retried whatever becomes of them."""
+        return self.policy is not None and task in self.tasks
 
     def delay(self, delivery: Delivery, chance: Callable[[], float]) -> int:
         """Give the seconds a message stays away that is given back, 0 to 43,200.

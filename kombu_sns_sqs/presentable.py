@@ -1,14 +1,47 @@
 """Options that can be shown: Celery's ``inspect stats`` sends those of the broker to whoever asks, as JSON.
 
-JSON knows no functions. One among the options, such as a hook, would keep a worker from answering at all.
+JSON knows no functions. One among the options, such as a hook, would keep a worker from answering at all. And whoever
+may ask a worker is not to learn its keys.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-__all__ = ("NamedFunction", "as_given", "presentable")
+__all__ = ("NamedFunction", "Secret", "as_given", "presentable")
+
+#: Options that hold keys, by whatever prefix, and what a password in a URL, that of a proxy, stands between.
+_KEYS: Final = re.compile(r"access_key|secret|token|password", re.IGNORECASE)
+_PASSWORD_IN_URL: Final = re.compile(r"://[^/@]*:[^/@]+@")
+
+
+class Secret:
+    """A key among the options, which is neither shown nor printed.
+
+    Args:
+        value: the key.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __json__(self) -> str:
+        """Give as little as Celery shows of its own settings."""
+        return "********"
+
+    def __repr__(self) -> str:
+        # kombu tells its pools apart by this: another key is another connection. The hash is this process's own.
+        return f"<Secret {hash(self.value):x}>"
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == (other.value if isinstance(other, Secret) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.value)
 
 
 class NamedFunction:
@@ -43,10 +76,12 @@ class NamedFunction:
         return hash(self.function)
 
 
-def presentable(options: Any) -> Any:
-    """Put names to the functions among options, nested ones included."""
+def presentable(options: Any, name: str = "") -> Any:
+    """Put names to the functions among options, and hide the keys, nested ones included."""
     if isinstance(options, Mapping):
-        return {name: presentable(value) for name, value in options.items()}
+        return {key: presentable(value, str(key)) for key, value in options.items()}
+    if isinstance(options, str) and (_KEYS.search(name) or _PASSWORD_IN_URL.search(options)):
+        return Secret(options)
     return NamedFunction(options) if callable(options) and not isinstance(options, NamedFunction) else options
 
 
@@ -54,4 +89,6 @@ def as_given(options: Any) -> Any:
     """Give the options as they were before."""
     if isinstance(options, Mapping):
         return {name: as_given(value) for name, value in options.items()}
+    if isinstance(options, Secret):
+        return options.value
     return options.function if isinstance(options, NamedFunction) else options

@@ -8,6 +8,7 @@ from kombu.transport.base import to_rabbitmq_queue_arguments
 
 from kombu_sns_sqs.errors import OptionsError
 from kombu_sns_sqs.option_reading import read_options
+from kombu_sns_sqs.presentable import as_given
 from kombu_sns_sqs.topology.entities import QueueDeclaration
 from kombu_sns_sqs.transport import Transport
 
@@ -28,7 +29,7 @@ def options_of(connection: Connection) -> Options:
     transport = connection.transport
     if not isinstance(transport, Transport):
         raise OptionsError(f"the connection is to {transport.driver_type!r}: expected sns-sqs://")
-    return read_options(transport.url, connection.transport_options or {})
+    return read_options(transport.url, as_given(connection.transport_options or {}))
 
 
 def declaration_of(queue: Queue) -> QueueDeclaration:

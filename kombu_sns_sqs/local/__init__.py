@@ -5,7 +5,7 @@ the process, ``python -m kombu_sns_sqs.local`` starts one for a shell. **Not for
 memory of one process, and the only key is ``test``.
 
 The emulator is an existing one: ministack, because it alone enforces the policies of queues, or else moto's server,
-which is slow on long queues. Both come with ``pip install 'kombu-sns-sqs[local]'``.
+which is slow on long queues. Both come with the extra ``local``.
 """
 
 from __future__ import annotations

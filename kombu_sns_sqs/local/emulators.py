@@ -87,7 +87,7 @@ def choose(name: str | None) -> Emulator:
         if emulator.find():
             return emulator
     wanted = " or ".join(emulator.name for emulator in candidates)
-    raise LocalServiceError(f"{wanted} is not installed here: pip install 'kombu-sns-sqs[local]'")
+    raise LocalServiceError(f"{wanted} is not installed here: install kombu-sns-sqs with its extra 'local'")
 
 
 def recognise(host: str, port: int) -> Emulator | None:

@@ -39,7 +39,7 @@ def hooks_of(name: str, value: Any) -> Hooks:
         try:
             found = symbol_by_name(value, ADAPTERS)
         except (ImportError, AttributeError, ValueError) as exc:
-            extra = f": pip install 'kombu-sns-sqs[{value}]'" if value in ADAPTERS else ""
+            extra = f": install kombu-sns-sqs with its extra {value!r}" if value in ADAPTERS else ""
             raise OptionsError(f"{name} is {value!r}, which cannot be imported: {exc}{extra}") from exc
     if isinstance(found, type) and issubclass(found, Hooks):
         found = _object_of(name, found)

@@ -12,6 +12,7 @@ from opentelemetry.metrics import MeterProvider, get_meter
 from kombu_sns_sqs import __version__
 from kombu_sns_sqs.monitoring.hooks import ApiCall, Hooks, Published, Received, Service, Settled
 from kombu_sns_sqs.monitoring.naming import template_of
+from kombu_sns_sqs.monitoring.updating import updating
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.settling.losses import LostLease
@@ -83,23 +84,27 @@ class OpenTelemetryHooks(Hooks):
         attributes = _operation(published.service, "publish", published.destination)
         if published.error is not None:
             attributes["error.type"] = published.error
-        self._sent.add(1, attributes)
+        with updating:
+            self._sent.add(1, attributes)
 
     def on_receive(self, received: Received) -> None:
         """Count it."""
-        self._consumed.add(1, _operation("sqs", "deliver", received.queue))
+        with updating:
+            self._consumed.add(1, _operation("sqs", "deliver", received.queue))
 
     def on_settle(self, settled: Settled) -> None:
         """Count it by what became of it."""
         attributes = _operation("sqs", settled.how, settled.queue)
         if settled.reason:
             attributes["kombu_sns_sqs.reason"] = settled.reason
-        self._settled.add(1, attributes)
+        with updating:
+            self._settled.add(1, attributes)
 
     def on_lease_lost(self, lost: LostLease) -> None:
         """Count it by its reason."""
         attributes = {"messaging.system": _SYSTEMS["sqs"], **_destination(lost.queue)}
-        self._lost.add(1, {**attributes, "kombu_sns_sqs.reason": lost.reason.value})
+        with updating:
+            self._lost.add(1, {**attributes, "kombu_sns_sqs.reason": lost.reason.value})
 
     def on_api_call(self, call: ApiCall) -> None:
         """Note how long it took, and whether it failed or was a repetition."""
@@ -107,11 +112,12 @@ class OpenTelemetryHooks(Hooks):
         attributes = {"messaging.system": _SYSTEMS[call.service], "messaging.operation.name": call.action}
         if kind is not None:
             attributes["messaging.operation.type"] = kind
-        if call.retries:
-            self._retries.add(call.retries, attributes)
-        if call.error is not None:
-            attributes = {**attributes, "error.type": call.error}
-        (self._control if kind is None else self._duration).record(call.seconds, attributes)
+        with updating:
+            if call.retries:
+                self._retries.add(call.retries, attributes)
+            if call.error is not None:
+                attributes = {**attributes, "error.type": call.error}
+            (self._control if kind is None else self._duration).record(call.seconds, attributes)
 
 
 def _operation(service: Service, name: str, destination: str) -> _Attributes:

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from kombu_sns_sqs.monitoring.hooks import ApiCall, Hooks, Published, Received, Settled
 from kombu_sns_sqs.monitoring.naming import template_of
+from kombu_sns_sqs.monitoring.updating import updating
 
 if TYPE_CHECKING:
     from kombu_sns_sqs.settling.losses import LostLease
@@ -73,29 +74,34 @@ class PrometheusHooks(Hooks):
 
     def on_publish(self, published: Published) -> None:
         """Count it by where it went."""
-        self._published.labels(published.service, template_of(published.destination), published.outcome).inc()
+        with updating:
+            self._published.labels(published.service, template_of(published.destination), published.outcome).inc()
 
     def on_receive(self, received: Received) -> None:
         """Count it, and note how long it has waited."""
         queue = template_of(received.queue)
-        self._received.labels(queue, "true" if received.receive_count > 1 else "false").inc()
-        if received.sent_at:
-            self._age.labels(queue).observe(max(0.0, self._wall() - received.sent_at))
+        with updating:
+            self._received.labels(queue, "true" if received.receive_count > 1 else "false").inc()
+            if received.sent_at:
+                self._age.labels(queue).observe(max(0.0, self._wall() - received.sent_at))
 
     def on_settle(self, settled: Settled) -> None:
         """Count it by what became of it."""
-        self._settled.labels(template_of(settled.queue), settled.how, settled.reason).inc()
+        with updating:
+            self._settled.labels(template_of(settled.queue), settled.how, settled.reason).inc()
 
     def on_lease_lost(self, lost: LostLease) -> None:
         """Count it by its reason."""
-        self._lost.labels(template_of(lost.queue), lost.reason.value).inc()
+        with updating:
+            self._lost.labels(template_of(lost.queue), lost.reason.value).inc()
 
     def on_api_call(self, call: ApiCall) -> None:
         """Note how long it took, and whether it failed or was a repetition."""
-        self._calls.labels(call.service, call.action).observe(call.seconds)
-        if call.error is not None:
-            self._errors.labels(call.service, call.action, call.error).inc()
-        if call.failed:
-            self._errors.labels(call.service, call.action, "BatchEntry").inc(call.failed)
-        if call.retries:
-            self._retries.labels(call.service, call.action).inc(call.retries)
+        with updating:
+            self._calls.labels(call.service, call.action).observe(call.seconds)
+            if call.error is not None:
+                self._errors.labels(call.service, call.action, call.error).inc()
+            if call.failed:
+                self._errors.labels(call.service, call.action, "BatchEntry").inc(call.failed)
+            if call.retries:
+                self._retries.labels(call.service, call.action).inc(call.retries)

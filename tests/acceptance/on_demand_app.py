@@ -1,18 +1,11 @@
-"""The app of the acceptance tests with what Celery gives only to brokers it names."""
+"""The app of the tests with gates, with what Celery gives only to brokers it names."""
 
 from __future__ import annotations
 
-import time
-
-from app import app, note
+from gated_app import app, early
 
 from celery_integration import install
 
+__all__ = ("app", "early")
+
 install(app)
-
-
-@app.task(ignore_result=True)
-def nap(mark: str, seconds: float) -> None:
-    """Note the beginning, and take some time; acked before it begins."""
-    note(f"begin {mark}")
-    time.sleep(seconds)

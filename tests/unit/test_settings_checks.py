@@ -15,7 +15,7 @@ from kombu.common import Broadcast
 
 from celery_integration import check, install
 from celery_integration.checks import SettingsCheck
-from kombu_sns_sqs import quotas
+from kombu_sns_sqs import Hooks, quotas
 
 URL = "sns-sqs://k:s@127.0.0.1:1?region=us-east-1"
 DAY = 86_400
@@ -244,6 +244,21 @@ def test_settings_for_another_broker_are_not_judged() -> None:
     wrong = {"task_reject_on_worker_lost": True, "broker_connection_retry": False}
     assert check(app_with(broker="memory://", **wrong)) == []
     assert len(check(app_with(**wrong))) == 2
+
+
+def test_a_task_that_is_retried_even_when_it_is_rejected_is_not_discarded() -> None:
+    """Its queue needs no place for dead letters."""
+    failing = {"task_acks_on_failure_or_timeout": False, "task_acks_late": True}
+    retried = {"backoff_policy": {1: 10, 2: 60}, "backoff_tasks": ["work"]}
+    assert len(check(app_with(**failing))) == 1
+    assert check(app_with(**failing, options=retried)) == []
+    assert len(check(app_with(**failing, options={**retried, "backoff_tasks": ["other"]}))) == 1
+
+
+@pytest.mark.parametrize("hooks", [Hooks, Hooks(), "kombu_sns_sqs:Hooks"], ids=["class", "object", "path"])
+def test_an_option_that_is_no_text_is_read_as_by_a_connection(hooks: Any) -> None:
+    """A class, an object, or the name of one."""
+    assert check(app_with(options={"hooks": hooks})) == []
 
 
 ELSEWHERE = {"task_routes": {"work": {"queue": "safe"}}}

@@ -139,7 +139,7 @@ def test_without_an_emulator_the_error_says_how_to_install_one(monkeypatch: pyte
     )
     done = python(code, check=False)
     assert done.returncode != 0
-    assert "pip install 'kombu-sns-sqs[local]'" in done.stderr
+    assert "with its extra 'local'" in done.stderr
 
 
 def test_an_executable_that_is_named_and_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -151,3 +156,29 @@ def test_opentelemetry_times_what_moves_messages_apart_from_the_rest(reader: InM
     assert attributes["messaging.operation.name"] == "GetQueueUrl"
     ((attributes, retries),) = found["kombu_sns_sqs.retries"]
     assert (attributes["messaging.operation.name"], retries.value) == ("Publish", 4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
+def test_a_child_that_is_forked_during_an_update_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock of the metrics that another thread held would be held for ever in the child."""
+    hooks = PrometheusHooks(CollectorRegistry())
+    lock, begun, labels = threading.Lock(), threading.Event(), hooks._calls.labels
+
+    def slow(*names: str) -> Any:
+        with lock:
+            begun.set()
+            time.sleep(0.2)
+            return labels(*names)
+
+    monkeypatch.setattr(hooks._calls, "labels", slow)
+    call = ApiCall(service="sqs", action="GetQueueUrl", seconds=0.01)
+    thread = threading.Thread(target=hooks.on_api_call, args=(call,))
+    thread.start()
+    assert begun.wait(5)
+    child = os.fork()
+    if not child:
+        signal.alarm(5)
+        hooks.on_api_call(call)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join(5)
