@@ -87,9 +87,10 @@ class Housekeeper:
         """Start the thread, once a process."""
         with self._wakeup:
             if self._thread is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                # Not before it has begun: where the machine has no thread to give, the next job asks for one again.
+                self._thread, self._pid = thread, os.getpid()
 
     def call_later(self, delay: float, job: Callable[[], None]) -> None:
         """Run ``job`` in ``delay`` seconds."""

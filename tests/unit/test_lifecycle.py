@@ -55,6 +55,21 @@ def test_a_job_that_raises_is_logged_and_the_next_one_runs(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_a_thread_that_could_not_be_started_is_started_for_the_next_job(
+    housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine had no more at that moment; what was to be done is done then, too."""
+    done: list[str] = []
+    finished = threading.Event()
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no more threads")))
+        with pytest.raises(RuntimeError):
+            housekeeper.call_later(0, lambda: done.append("first"))
+    housekeeper.call_later(0, finished.set)
+    assert finished.wait(PATIENCE)
+    assert done == ["first"]
+
+
 def test_a_job_may_ask_for_another(housekeeper: Housekeeper) -> None:
     """As a filter does that has to wait for quiet a little longer."""
     done = threading.Event()
