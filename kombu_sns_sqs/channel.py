@@ -47,7 +47,7 @@ class Channel(WithReplies, WithoutExchangeBindings):
         self.no_ack_consumers: set[str] = set()
         self._services = connection.services
         self._receiver = connection.receiver
-        self._replies = self._services.replies()
+        self._replies = self._services.replies(connection)
         self._consumers: dict[str, Consumer] = {}
         self.qos = QoS(window=Window(cap=self._services.options.prefetch_limit), on_free=self._receiver.wake)
 
@@ -96,7 +96,6 @@ class Channel(WithReplies, WithoutExchangeBindings):
             auto_delete=auto_delete,
             arguments=arguments,
         )
-        self._transport.declared.add(declaration.name)
         count = self._replies.declare(declaration)
         return queue_declare_ok_t(declaration.name, count, self._consumer_count(declaration.name))
 
@@ -187,7 +186,7 @@ class Channel(WithReplies, WithoutExchangeBindings):
         """Consume from a queue and return the consumer tag."""
         tag = consumer_tag or f"ctag-{uuid4()}"
         queue = self._replies.collecting(queue)
-        found = self._open.provisioner.queue_to_consume(queue)
+        found = self._open.provisioner.queue_to_consume(queue, self.connection)
         hand_over = partial(self._hand_over, callback=callback)
         consumer = Consumer(tag=tag, queue=queue, no_ack=bool(no_ack), qos=self.qos, hand_over=hand_over)
         self._consumers[tag] = consumer

@@ -1,6 +1,6 @@
 """What this process made for itself, and has to take away again: its temporary queues and their subscriptions.
 
-Private queues end with the connection that declared them, all others with the process. A queue that could not be
+Private queues end with the last connection that uses them, all others with the process. A queue that could not be
 deleted is named in the log; its retention period empties it.
 """
 
@@ -9,16 +9,21 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.errors import ConnectionFailed, Error, Unreachable
 from kombu_sns_sqs.lifecycle import Patience
 from kombu_sns_sqs.logs import fields
-from kombu_sns_sqs.topology.entities import Lifetime, Queue
+from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.provisioner import Provisioner
 
 logger = logging.getLogger(__name__)
+
+
+#: Seconds after the loss of a connection in which another may go on with its private queues.
+_HEIRLESS_SECONDS: Final = 600.0
 
 
 class Janitor:
@@ -27,24 +32,40 @@ class Janitor:
     Args:
         provisioner: knows them, and deletes one by calls of ``control``.
         timeout: no call begins when so many seconds have passed, nor a minute after one was not answered.
+        call_later: runs a job in a thread that may block.
     """
 
-    def __init__(self, *, provisioner: Provisioner, control: ControlPlane, timeout: float) -> None:
+    def __init__(
+        self,
+        *,
+        provisioner: Provisioner,
+        control: ControlPlane,
+        timeout: float,
+        call_later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
         self._provisioner = provisioner
         self._control = control
+        self._call_later = call_later
         self._patience = Patience(timeout, worn=0.0)
         self._pid = os.getpid()
 
-    def close_connection(self, declared: set[str]) -> None:
-        """Delete the queues that belong to the connection alone, of those that it declared."""
-        self._delete([q for q in self._temporary() if q.lifetime is not Lifetime.OWNED and q.name in declared])
+    def connection_closed(self, connection: object) -> None:
+        """Delete what ends with connections, of the queues that one has used, and that no other uses."""
+        self._end(self._provisioner.let_go(connection))
+
+    def connection_lost(self, connection: object) -> None:
+        """Do so after a while: the next connection may go on with them."""
+        if used := self._provisioner.let_go(connection):
+            self._call_later(_HEIRLESS_SECONDS, lambda: self._end(used))
+
+    def _end(self, used: set[str]) -> None:
+        if self._pid == os.getpid():
+            self._delete(self._provisioner.temporary.to_end(used))
 
     def close_process(self) -> None:
         """Delete all of them."""
-        self._delete(self._temporary())
-
-    def _temporary(self) -> list[Queue]:
-        return self._provisioner.temporary.queues if self._pid == os.getpid() else []
+        if self._pid == os.getpid():
+            self._delete(self._provisioner.temporary.queues)
 
     def _delete(self, queues: list[Queue]) -> None:
         deadline = self._patience.deadline()

@@ -102,7 +102,12 @@ class Services:
         #: Deletes a message that the application has acked.
         self.ack: Callable[[Delivery], None] = self.settler.ack if self.watch.settle is None else self._ack_and_tell
         self.hopper = self._make_hopper()
-        self.janitor = Janitor(provisioner=self.provisioner, control=self.control, timeout=options.shutdown_timeout)
+        self.janitor = Janitor(
+            provisioner=self.provisioner,
+            control=self.control,
+            timeout=options.shutdown_timeout,
+            call_later=self.housekeeper.call_later,
+        )
         self._patience = Patience(options.shutdown_timeout, worn=_BRIEFLY)
         #: What receives for this process, for as long as somebody else keeps it.
         self.receivers: weakref.WeakSet[Receiving] = weakref.WeakSet()
@@ -183,9 +188,9 @@ class Services:
             thread=Housekeeper("kombu-sns-sqs-sweeper"),
         )
 
-    def replies(self) -> Replies:
-        """Make what gives a channel its reply queues."""
-        return Replies(mailboxes=self._mailboxes, declare=self.provisioner.declare_queue)
+    def replies(self, connection: object) -> Replies:
+        """Make what declares the queues of a channel, and gives it its reply queues."""
+        return Replies(mailboxes=self._mailboxes, declare=partial(self.provisioner.declare_queue, by=connection))
 
     def event_client(self) -> EventClient:
         """Make a client that an event loop, or a thread of its own, drives."""
@@ -255,10 +260,7 @@ class Services:
     def stop_receiving(self) -> None:
         """Poll no more: what is given back now must not be taken by a connection that was left open."""
         for receiver in list(self.receivers):
-            try:
-                receiver.leave()
-            except Exception:
-                logger.exception("a connection could not be closed", extra=fields("shutdown_failed"))
+            _see_done(receiver.leave)
 
     def close(self) -> None:
         """End with the process: delete what was temporary, wait for the last polls, settle.
@@ -266,20 +268,30 @@ class Services:
         One deadline for all, but the polls are waited for until they end, and what they brought has to go back then.
         """
         deadline = self._patience.deadline()
-        # Its own polls are no longer than the stop, so that each of them ends in time.
-        self.hopper.stop(_left(deadline) + MARGIN / 2)
-        self.dead_letters.stop(_left(deadline))
-        self.janitor.close_process()
-        self.sweeper.stop(min(_BRIEFLY, _left(deadline)))
-        for polls in self._last_polls:
-            if not polls.wait():
-                self._patience.was_in_vain()
-        deadline = self._patience.deadline()
-        self.settler.stop(_left(deadline))
-        self.courier.stop(_left(deadline))
-        self.housekeeper.stop(_left(deadline))
-        while self._idle_clients:
-            self._idle_clients.pop().close()
+        # The hopper's polls are no longer than the stop, so that each of them ends in time.
+        _see_done(lambda: self.hopper.stop(_left(deadline) + MARGIN / 2))
+        _see_done(lambda: self.dead_letters.stop(_left(deadline)))
+        _see_done(self.janitor.close_process)
+        _see_done(lambda: self.sweeper.stop(min(_BRIEFLY, _left(deadline))))
+        _see_done(self._wait_for_last_polls)
+        last = self._patience.deadline()
+        _see_done(lambda: self.settler.stop(_left(last)))
+        _see_done(lambda: self.courier.stop(_left(last)))
+        _see_done(lambda: self.housekeeper.stop(_left(last)))
+        for client in self._idle_clients:
+            _see_done(client.close)
+
+    def _wait_for_last_polls(self) -> None:
+        if False in [polls.wait() for polls in self._last_polls]:
+            self._patience.was_in_vain()
+
+
+def _see_done(step: Callable[[], object]) -> None:
+    """Do one step of the end, which others have to follow whatever becomes of it: acks wait to be sent."""
+    try:
+        step()
+    except Exception:
+        logger.exception("a part of this process could not be ended", extra=fields("shutdown_failed"))
 
 
 def _left(deadline: float) -> float:

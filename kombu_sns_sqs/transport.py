@@ -55,8 +55,6 @@ class Transport(base.Transport):
     def __init__(self, client: Connection, **_kwargs: Any) -> None:
         self.client = client
         self.channels: list[channels.Channel] = []
-        #: Queues declared on this connection: the private ones among them end with it.
-        self.declared: set[str] = set()
         self._receiver: Receiver | None = None
         self._services: Services | None = None
         self._pid = os.getpid()
@@ -78,6 +76,10 @@ class Transport(base.Transport):
                 "a list of broker URLs cannot have options after '?': kombu loses them when it switches;"
                 " put them into broker_transport_options"
             )
+        if self._pid != os.getpid():
+            # What there was is the parent's.
+            self._drop()
+            self._pid = os.getpid()
         self._services = services_for(self._options())
         self._services.verify()
         self._receiver = Receiver(services=self._services)
@@ -126,9 +128,7 @@ class Transport(base.Transport):
         if self._receiver is not None:
             self._receiver.close()
         services.settle_before_close()
-        services.provisioner.drop_postponed(self.declared)
-        services.janitor.close_connection(self.declared)
-        self.declared.clear()
+        services.janitor.connection_closed(self)
         self._receiver = self._services = None
 
     def _collect(self, connection: Transport | None) -> None:
@@ -141,6 +141,7 @@ class Transport(base.Transport):
             self._services.doubt()
             if self._receiver is not None:
                 self._receiver.close(queues_stay=True)
+            self._services.janitor.connection_lost(self)
             give_back_when_forgotten(self.channels, self._services.settler)
         self._drop()
 

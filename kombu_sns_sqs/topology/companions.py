@@ -61,17 +61,21 @@ class Companions:
         """Say, without asking, whether it is known if a queue has a companion, and which."""
         if not self.possible(queue):
             return True, None
-        found = self._found.get(queue.name)
-        if found is None or found.until <= self._clock():
-            return False, None
-        return True, found.companion
+        found = self._finding(queue)
+        return found is not None, None if found is None else found.companion
 
     def settled(self, queue: Queue) -> bool:
         """Whether asking again, or making one, would change nothing about what is known."""
-        known, companion = self.known(queue)
-        if not known or companion is not None or not self.possible(queue):
-            return known
-        return self._options.topology != "create" or self._found[queue.name].refused
+        if not self.possible(queue):
+            return True
+        found = self._finding(queue)
+        if found is None:
+            return False
+        return found.companion is not None or self._options.topology != "create" or found.refused
+
+    def _finding(self, queue: Queue) -> _Finding | None:
+        found = self._found.get(queue.name)
+        return found if found is not None and found.until > self._clock() else None
 
     def find(self, queue: Queue) -> Queue | None:
         """Give a queue's companion, None where there is none, or where it may not be asked for.

@@ -40,6 +40,8 @@ class Directory:
         self._options = options
         self._lock = threading.Lock()
         self._queues: dict[str, Queue] = {}
+        #: Of others, or as good as that: looked up again where they are forgotten.
+        self._met: dict[str, Queue] = {}
         self._absent: dict[str, float] = {}
         self._topics: dict[str, Topic] = {}
         self._topic_seen: dict[str, float] = {}
@@ -65,7 +67,7 @@ class Directory:
         Raises:
             Error: it could not be looked up.
         """
-        known = self._queues.get(name)
+        known = self.known_queue(name)
         if known is not None:
             return known
         if self._absent.get(name, 0.0) > time.monotonic():
@@ -130,22 +132,34 @@ class Directory:
 
     def known_queue(self, name: str) -> Queue | None:
         """Give the address that is remembered, without asking."""
-        return self._queues.get(name)
+        return self._queues.get(name) or self._met.get(name)
 
     def remember_queue(self, queue: Queue) -> None:
         """Note where a queue is."""
         with self._lock:
-            if len(self._queues) >= _REMEMBERED:
-                self._queues = {name: known for name, known in self._queues.items() if not known.lasting}
-            self._queues[queue.name] = queue
+            if queue.lasting and (bears_uuid(queue.name) or not queue.complete):
+                if len(self._met) >= _REMEMBERED:
+                    self._met.clear()
+                self._met[queue.name] = queue
+            else:
+                self._queues[queue.name] = queue
+                self._met.pop(queue.name, None)
             self._absent.pop(queue.name, None)
 
     def forget_queue(self, name: str) -> None:
-        """Drop what is remembered of a queue: it is gone, or may be."""
+        """Look a queue up again: it may be gone. One of this process alone is where it is, or will be made again."""
+        queue = self.known_queue(name)
+        if queue is None or queue.lasting:
+            self.queue_is_gone(name)
+
+    def queue_is_gone(self, name: str, url: str | None = None) -> None:
+        """Drop what is remembered of a queue, but not where it is another by now that has not this URL."""
         with self._lock:
-            self._queues.pop(name, None)
-            self._absent.pop(name, None)
-            self._bindings.pop(name, None)
+            known = self.known_queue(name)
+            if url is not None and known is not None and known.url != url:
+                return
+            for memory in (self._queues, self._met, self._absent, self._bindings):
+                memory.pop(name, None)
 
     def bindings(self, name: str) -> KnownBindings:
         """Give what is known of a queue's bindings."""
@@ -195,6 +209,12 @@ class Directory:
             return predefined.arn, predefined.identity
         name = topic_name(exchange, prefix=self._options.queue_name_prefix)
         return self._arn(self._options.identity, "sns", name), self._options.identity
+
+    def topic_identity(self, arn: str) -> Identity:
+        """Give the signer for a topic by its ARN."""
+        return next(
+            (one.identity for one in self._options.predefined_exchanges if one.arn == arn), self._options.identity
+        )
 
     # -- the account -----------------------------------------------------------------------------------------
 

@@ -174,6 +174,8 @@ class Queue:
         ttl_ms: ``x-message-ttl``, or None.
         dead_letters: what it was declared to do with dead letters, as far as this process knows.
         lease_seconds: the lease of its messages; None: the usual one.
+        complete: whether all of this is known, as of a queue that this process has declared; of one that was only
+            looked up it is not.
     """
 
     name: str
@@ -184,6 +186,7 @@ class Queue:
     ttl_ms: int | None = None
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
     lease_seconds: int | None = None
+    complete: bool = False
 
     @property
     def url(self) -> str:

@@ -59,15 +59,17 @@ class Filtering:
         self.turn = threading.RLock()
         self._quiet_at: dict[tuple[str, str], float] = {}
 
-    def widen(self, queue: Queue, topic: Topic, subscriptions: Sequence[Subscription]) -> None:
-        """Make all policies cover all bindings, one of them new; a policy that covers them already stays.
+    def widen(self, queue: Queue, topic: Topic, routing_key: str | None, subscriptions: Sequence[Subscription]) -> None:
+        """Make all policies cover a binding, or all that may be left (None); one that covers it already stays.
+
+        The subscriptions have to have been read when the tag of the binding was there.
 
         Raises:
             Error: one could not be widened, so the new binding would not receive.
         """
-        filtered = [subscription for subscription in subscriptions if subscription.policy]
-        bound = _bound(self._tags(queue), topic) if filtered else []
-        filtered = [one for one in filtered if not policy_covers(one.policy, bound, one.share)]
+        filtered = [
+            one for one in subscriptions if not policy_covers(one.policy, [(topic.type, routing_key)], one.share)
+        ]
         if not filtered:
             return
         logger.warning(

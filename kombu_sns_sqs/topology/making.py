@@ -18,7 +18,8 @@ from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.redelivery import DeadLetterPolicy
 from kombu_sns_sqs.sweeping.life_sign import LifeSign
-from kombu_sns_sqs.temporary_names import bears_uuid, temporary_name_of, temporary_queue_name
+from kombu_sns_sqs.temporary_names import bears_uuid, parse_temporary, temporary_name_of, temporary_queue_name
+from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.attributes import as_attribute
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import (
@@ -32,7 +33,6 @@ from kombu_sns_sqs.topology.entities import (
     QueueDeclaration,
 )
 from kombu_sns_sqs.topology.newness import Newness
-from kombu_sns_sqs.topology.policies import queue_policy, topics_arn
 from kombu_sns_sqs.topology.tags import dead_letter_tags, tag_value
 
 logger = logging.getLogger(__name__)
@@ -56,23 +56,29 @@ class QueueMaker:
         *,
         control: ControlPlane,
         directory: Directory,
+        access: Access,
         options: Options,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._control = control
         self._directory = directory
+        self._access = access
         self._options = options
         self._sleep = sleep
         self.owner = process_token()
         self.newness = Newness.of(options, sleep=sleep)
 
-    def make(self, declaration: QueueDeclaration) -> Queue:
-        """Make a queue under the name that everybody finds it by."""
+    def make(self, declaration: QueueDeclaration, *, patient: bool = True) -> Queue:
+        """Make a queue under the name that everybody finds it by.
+
+        ``patient``: whether to wait until AWS lets go of a name that was deleted a moment ago.
+        """
         aws_name = self._directory.aws_queue_name(declaration.name)
         temporary = declaration.lifetime is not Lifetime.SHARED and declaration.levels == 1
         if temporary and bears_uuid(declaration.name) and self._options.compat != "sqs":
             aws_name = temporary_name_of(declaration.name, prefix=self._options.queue_name_prefix)
-        lowest = self._make_level(declaration, aws_name, declaration.lifetime, {})
+        attempts = _NAME_ATTEMPTS if patient else 1
+        lowest = self._make_level(declaration, aws_name, declaration.lifetime, {}, attempts=attempts)
         return self._made(declaration, aws_name, (lowest, *self.upper_levels(declaration, 1)), declaration.lifetime)
 
     def make_private(self, declaration: QueueDeclaration, tags: Mapping[str, str]) -> Queue:
@@ -84,6 +90,12 @@ class QueueMaker:
             for aws_name, own in zip(names, of_level, strict=True)
         ]
         return self._made(declaration, names[0], tuple(urls), Lifetime.PRIVATE)
+
+    def make_again(self, queue: Queue, declaration: QueueDeclaration, tags: Mapping[str, str]) -> Queue:
+        """Make a temporary queue that is gone, without waiting for a name that AWS bars."""
+        if parse_temporary(queue.url.rpartition("/")[2], self._options.queue_name_prefix) is not None:
+            return self.make_private(declaration, tags)
+        return self.make(declaration, patient=False)
 
     def _private_name(self, declaration: QueueDeclaration) -> str:
         return temporary_queue_name(
@@ -104,6 +116,7 @@ class QueueMaker:
             ttl_ms=declaration.ttl_ms,
             dead_letters=declaration.dead_letters,
             lease_seconds=declaration.lease_seconds,
+            complete=True,
         )
 
     def upper_levels(self, declaration: QueueDeclaration, first: int) -> tuple[str, ...]:
@@ -116,21 +129,30 @@ class QueueMaker:
         return tuple(urls)
 
     def _make_level(
-        self, declaration: QueueDeclaration, aws_name: str, lifetime: Lifetime, tags: Mapping[str, str]
+        self,
+        declaration: QueueDeclaration,
+        aws_name: str,
+        lifetime: Lifetime,
+        tags: Mapping[str, str],
+        *,
+        attempts: int = _NAME_ATTEMPTS,
     ) -> str:
-        for attempt in range(1, _NAME_ATTEMPTS + 1):
+        attributes = self._attributes(declaration, aws_name)
+        for attempt in range(1, attempts + 1):
             reply = self._control.call(
                 self._options.identity,
                 "sqs",
                 "create_queue",
                 QueueName=aws_name,
-                Attributes=self._attributes(declaration, aws_name),
+                Attributes=attributes,
                 tags={**self._tags(declaration, lifetime), **tags},
             )
             if reply.failure is None:
                 self.newness.begins()
-                return str(reply.value["QueueUrl"])
-            if reply.failure.kind is not Kind.NAME_RESTS or attempt == _NAME_ATTEMPTS:
+                url = str(reply.value["QueueUrl"])
+                self._access.policy_is(url, attributes["Policy"])
+                return url
+            if reply.failure.kind is not Kind.NAME_RESTS or attempt == attempts:
                 break
             name = declaration.name
             told = fields("name_rests", queue=name)
@@ -163,16 +185,13 @@ class QueueMaker:
         return {key: str(value) for key, value in tags.items()}
 
     def _attributes(self, declaration: QueueDeclaration, aws_name: str) -> dict[str, str]:
-        """Give the attributes of a new queue; its access policy is set here, once, so that nothing has to settle."""
-        account = self._directory.account_id()
-        topics = topics_arn(region=self._directory.region, account_id=account, prefix=self._options.queue_name_prefix)
+        """Give the attributes of a new queue."""
+        given = {name: as_attribute(value) for name, value in self._options.queue_attributes.items()}
         wanted: dict[str, Any] = {
             "VisibilityTimeout": declaration.lease_seconds or self._options.visibility_timeout,
-            "Policy": queue_policy(
-                queue_arn=self._directory.queue_arn(aws_name), topics_arn=topics, account_id=account
-            ),
             **self._redrive_policy(declaration.dead_letters),
-            **{name: as_attribute(value) for name, value in self._options.queue_attributes.items()},
+            **given,
+            "Policy": self._access.of_new_queue(self._directory.queue_arn(aws_name), given.get("Policy")),
         }
         if declaration.retention_seconds is not None:
             wanted["MessageRetentionPeriod"] = declaration.retention_seconds

@@ -22,7 +22,6 @@ __all__ = (
     "Statement",
     "merge_statement",
     "partition_of",
-    "queue_policy",
     "sns_statement",
     "topics_arn",
 )
@@ -84,12 +83,6 @@ def sns_statement(*, queue_arn: str, topics_arn: str, account_id: str) -> Statem
         },
     }
     return {"Sid": f"KombuSns{digest(_canonical(allowed))[:16]}", **allowed}
-
-
-def queue_policy(*, queue_arn: str, topics_arn: str, account_id: str) -> str:
-    """Write the policy a queue is created with; the arguments are those of :func:`sns_statement`."""
-    statement = sns_statement(queue_arn=queue_arn, topics_arn=topics_arn, account_id=account_id)
-    return json.dumps({"Version": _VERSION, "Statement": [statement]}, separators=(",", ":"))
 
 
 def merge_statement(existing: str | None, statement: Statement) -> str | None:

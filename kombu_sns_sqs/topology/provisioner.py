@@ -7,7 +7,6 @@ Declaring looks up first, compares only what is ours, and makes only what is abs
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import replace
 from functools import cache
 
@@ -28,6 +27,7 @@ from kombu_sns_sqs.topology.entities import Lifetime, Queue, QueueDeclaration
 from kombu_sns_sqs.topology.exchanges import Exchanges
 from kombu_sns_sqs.topology.making import QueueMaker
 from kombu_sns_sqs.topology.temporaries import Temporaries
+from kombu_sns_sqs.topology.undecided import Undecided
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,7 @@ class Provisioner:
         self._access = access
         self._companions = companions
         self._options = options
-        self._lock = threading.RLock()
-        self._postponed: dict[str, QueueDeclaration] = {}
-        self._complete: set[str] = set()
+        self._undecided = Undecided()
         #: Queues that end before this process does, or with it; see :class:`kombu_sns_sqs.janitor.Janitor`.
         self.temporary = Temporaries()
 
@@ -80,29 +78,34 @@ class Provisioner:
         topic = self._exchanges.look_up(exchange)
         if topic is not None:
             self._binder.unbind_all(topic, if_unused=if_unused)
+            self.temporary.unbound(exchange)
             self._exchanges.delete(topic)
 
     # -- declaring queues ------------------------------------------------------------------------------------
 
-    def declare_queue(self, declaration: QueueDeclaration) -> int:
-        """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows."""
+    def declare_queue(self, declaration: QueueDeclaration, by: object = None) -> int:
+        """Make sure that a queue exists; return how many messages are ready in it, as far as SQS knows.
+
+        ``by``: the connection with which it ends, if it is made for this.
+        """
         name, others = declaration.name, ", ".join(declaration.others)
         if others:
             told = fields("arguments_without_effect", queue=name, arguments=declaration.others)
             logger.warning("queue %r: these arguments have no effect on sns-sqs://: %s", name, others, extra=told)
         if declaration.dead_letters.queue is not None and self._options.topology != "assume":
             self.declare_queue(QueueDeclaration(name=declaration.dead_letters.queue))
-        with self._lock:
-            if name in self.temporary or name in self._postponed:
-                return 0
-            if declaration.lifetime is not Lifetime.SHARED and not declaration.takes_replies:
-                # Whether it is bound decides its AWS name, and kombu binds right after declaring: wait for that.
-                self._postponed[name] = declaration
-                return 0
+        own = declaration.lifetime is not Lifetime.SHARED  # Its name is: nobody else can have made it.
+        if own and by is not None:
+            self.temporary.claim(name, by, unless_claimed=True)
+        if name in self.temporary or name in self._undecided:
+            return 0
+        if own and not declaration.takes_replies:
+            # Whether it is bound decides its AWS name, and kombu binds right after declaring: wait for that.
+            self._undecided.add(declaration)
+            return 0
         if self._options.topology == "assume" or self._options.predefined_queue(name) is not None:
             self._directory.remember_queue(self._as_declared(declaration, self._directory.queue(name)))
             return 0
-        own = declaration.lifetime is not Lifetime.SHARED  # Its name is: nobody else can have made it.
         queue = None if own else self._directory.known_queue(name) or self._directory.look_up_queue(name)
         attributes = self._attributes(queue, queue.url) if queue is not None else None
         if queue is None or attributes is None:
@@ -113,41 +116,37 @@ class Provisioner:
 
     def settle_postponed(self, name: str | None = None) -> None:
         """Make the queues whose making was put off because a binding might follow: none did; and see all usable."""
-        if self._postponed:
-            with self._lock:
-                names = [name] if name is not None else list(self._postponed)
-                declarations = [self._postponed.pop(one) for one in names if one in self._postponed]
-            for declaration in declarations:
-                self._make(declaration)
+        if self._undecided:
+            for one in self._undecided.names() if name is None else [name]:
+                with self._undecided.take(one) as declaration:
+                    if declaration is not None:
+                        self._make(declaration)
         self._maker.newness.wait()
 
-    def drop_postponed(self, names: set[str]) -> None:
-        """Make nothing of what a connection declared and never used."""
-        with self._lock:
-            for name in names:
-                self._postponed.pop(name, None)
+    def let_go(self, by: object) -> set[str]:
+        """Note that a connection has ended; give the names of what no other uses. Nothing is made of them any more."""
+        names = self.temporary.let_go(by)
+        self._undecided.drop(names)
+        return names
 
     def _make(self, declaration: QueueDeclaration) -> None:
         if self._options.topology == "validate" and declaration.lifetime is Lifetime.SHARED:
             raise NotFound(f"NOT_FOUND - no queue {declaration.name!r}, and topology='validate' makes none")
-        self.made(declaration, self._maker.make(declaration), {})
+        self.made(declaration, self._maker.make(declaration))
 
-    def made(self, declaration: QueueDeclaration, queue: Queue, binding_tags: dict[str, str]) -> None:
+    def made(self, declaration: QueueDeclaration, queue: Queue) -> None:
         """Note that this process has just made a queue, for the first time or again."""
         self._directory.remember_queue(queue)
-        self._binder.is_new(queue, binding_tags)
-        with self._lock:
-            self._complete.add(queue.name)
         if not queue.lasting:
             self.temporary.add(queue, declaration)
 
     def _adopt(self, declaration: QueueDeclaration, queue: Queue, attributes: dict[str, str]) -> None:
         """Use a queue that exists; say where it differs from its declaration."""
-        known = queue.name in self._complete
+        known = queue.complete
         tags = cache(lambda: self._binder.tags(queue))
         for how in differences(declaration, queue, attributes, tags, known=known):
             self._differs(queue.name, how)
-        self._access.policy_is(queue, attributes.get("Policy"))
+        self._access.policy_is(queue.url, attributes.get("Policy"))
         # It keeps the levels it has: what lies in one that not everybody knows of would be left lying.
         levels = len(queue.urls) if known or declaration.levels == 1 else tags().levels
         as_it_is = replace(declaration, max_priority=levels - 1)
@@ -159,15 +158,14 @@ class Provisioner:
             lifetime=declaration.lifetime,
         )
         self._directory.remember_queue(self._as_declared(declaration, adopted))
-        with self._lock:
-            self._complete.add(queue.name)
 
     @staticmethod
     def _as_declared(declaration: QueueDeclaration, queue: Queue) -> Queue:
         """Take over what holds for this process alone; a declaration that says nothing of it changes nothing."""
         silent = declaration.dead_letters == NO_DEAD_LETTERS
         dead_letters = queue.dead_letters if silent else declaration.dead_letters
-        return replace(queue, dead_letters=dead_letters, lease_seconds=declaration.lease_seconds or queue.lease_seconds)
+        lease = declaration.lease_seconds or queue.lease_seconds
+        return replace(queue, dead_letters=dead_letters, lease_seconds=lease, complete=True)
 
     def _differs(self, name: str, how: str) -> None:
         if self._options.topology == "validate":
@@ -177,27 +175,29 @@ class Provisioner:
 
     # -- using queues ----------------------------------------------------------------------------------------
 
-    def queue_to_consume(self, name: str) -> Queue:
+    def queue_to_consume(self, name: str, by: object = None) -> Queue:
         """Give a queue with all there is to know for receiving from it.
+
+        ``by``: the connection that will consume from it for longer than for one message.
 
         Raises:
             NotFound: there is no such queue.
         """
+        if by is not None and (name in self._undecided or name in self.temporary):
+            self.temporary.claim(name, by)
         self.settle_postponed(name)
         return self.complete(self._directory.queue(name))
 
     def complete(self, queue: Queue) -> Queue:
         """Find out what only the tags of a queue tell: its priority levels and its TTL."""
-        if queue.name in self._complete or queue.lifetime is not Lifetime.SHARED or self._options.topology == "assume":
+        if queue.complete or queue.lifetime is not Lifetime.SHARED or self._options.topology == "assume":
             return queue
         tags = self._binder.tags(queue)
         names = (self._directory.aws_queue_name(queue.name, level) for level in range(1, tags.levels))
         upper = [url for url in map(self._directory.url_of, names) if url is not None]
         urls = (queue.url, *upper)
-        completed = replace(queue, urls=urls, ttl_ms=tags.ttl_ms, dead_letters=tags.dead_letters)
+        completed = replace(queue, urls=urls, ttl_ms=tags.ttl_ms, dead_letters=tags.dead_letters, complete=True)
         self._directory.remember_queue(completed)
-        with self._lock:
-            self._complete.add(queue.name)
         return completed
 
     def bind(self, name: str, exchange: str, routing_key: str) -> None:
@@ -209,21 +209,23 @@ class Provisioner:
         if not exchange or is_reply_exchange(exchange):
             self.settle_postponed(name)
             return
-        with self._lock:
-            declaration = self._postponed.pop(name, None)
-        if declaration is not None:
-            self._exchanges.get(exchange)
-            tags = dict([binding_tag(exchange, routing_key)])
-            self.made(declaration, self._maker.make_private(declaration, tags), tags)
-        else:
+        tags = None
+        with self._undecided.take(name) as declaration:
+            if declaration is not None:
+                self._exchanges.get(exchange)
+                tags = dict([binding_tag(exchange, routing_key)])
+                self.made(declaration, self._maker.make_private(declaration, tags))
+        if tags is None:
             self._maker.newness.wait()
-        self._binder.bind(self._directory.queue(name), exchange, routing_key)
+        self._binder.bind(self._directory.queue(name), exchange, routing_key, born_with=tags)
+        self.temporary.bound(name, exchange, routing_key)
 
     def unbind(self, name: str, exchange: str, routing_key: str) -> None:
         """Take a binding away; one that is missing is no error, as in RabbitMQ."""
         self.settle_postponed(name)
         queue = self._directory.find_queue(name)
         if queue is not None and exchange and not is_reply_exchange(exchange):
+            self.temporary.unbound(exchange, name=name, routing_key=routing_key)
             self._binder.unbind(queue, exchange, routing_key)
 
     def count(self, name: str) -> int:
@@ -259,8 +261,10 @@ class Provisioner:
         try:
             count = self.count(name)
         except NotFound:
+            count = 0
+        queue = self._directory.known_queue(name)
+        if queue is None:
             return 0
-        queue = self._directory.queue(name)
         if queue.lifetime is Lifetime.PREDEFINED:
             return 0
         if if_empty and count:
@@ -270,14 +274,15 @@ class Provisioner:
 
     def remove(self, queue: Queue) -> None:
         """Delete what stands for a queue; what is gone already is no error."""
-        self.temporary.leave(queue.name)
+        self.temporary.leave(queue)
         self._binder.unsubscribe_all(queue)
         for url in self.complete(queue).urls:
             reply = self._control.call(queue.identity, "sqs", "delete_queue", QueueUrl=url)
             if reply.failure is not None and reply.failure.kind is not Kind.MISSING:
                 raise exception_for(reply.failure)
         self._companions.delete(queue)
-        self._forget(queue)
+        self._directory.queue_is_gone(queue.name, queue.url)
+        self.temporary.discard(queue)
 
     def _attributes(self, queue: Queue, url: str) -> dict[str, str] | None:
         """Read the attributes of a queue; None of one that is gone."""
@@ -286,14 +291,8 @@ class Provisioner:
             return dict(reply.value.get("Attributes") or {})
         if reply.failure.kind is not Kind.MISSING:
             raise exception_for(reply.failure)
-        self._forget(queue)
-        return None
-
-    def _forget(self, queue: Queue) -> None:
         self._directory.forget_queue(queue.name)
-        self.temporary.discard(queue.name)
-        with self._lock:
-            self._complete.discard(queue.name)
+        return None
 
 
 def _ready(attributes: dict[str, str]) -> int:

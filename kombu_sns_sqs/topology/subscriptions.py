@@ -59,6 +59,15 @@ class Subscriptions:
                 del self._known[pair]
         return gone
 
+    def known(self, queue: str) -> list[str]:
+        """Give the ARNs that are remembered of a queue."""
+        with self._lock:
+            return [arn for pair, arns in self._known.items() if pair[0] == queue for arn in arns]
+
+    def has(self, queue: str, exchange: str) -> bool:
+        """Whether a queue's subscriptions to an exchange are remembered."""
+        return (queue, exchange) in self._known
+
     def find(self, queue: Queue, topic: Topic, tags: QueueTags) -> list[str]:
         """Give the ARNs of a queue's subscriptions to a topic that should be there; none where there is none."""
         known = self._known.get((queue.name, topic.exchange))
@@ -81,26 +90,19 @@ class Subscriptions:
         read = [self.read(topic, arn, share_of(level, len(found))) for level, arn in enumerate(found)]
         return read if read and read[0] is not None else []
 
-    def assure(
-        self, queue: Queue, topic: Topic, checked: Sequence[Subscription | None], *, known: bool
-    ) -> list[Subscription]:
-        """Make the subscriptions that are missing, that of the lowest level last.
+    def assure(self, queue: Queue, topic: Topic, checked: Sequence[Subscription | None]) -> list[str]:
+        """Make the subscriptions that are missing, that of the lowest level last, and give the ARNs of all.
 
         A message that comes to the lowest has then come to the level it belongs to as well. ``checked`` is what there
-        is of each level; ``known`` says that what is missing has never been there.
+        is of each level. One that was there, with a filter, may turn up: only the tag that tells of it was lost.
 
         Raises:
             NotFound: the exchange does not exist.
         """
-        subscriptions = list(checked)
-        for level in range(len(checked) - 1, -1, -1):
-            if subscriptions[level] is None:
-                share = share_of(level, len(checked))
-                arn = self._make(self._endpoint(queue, level), topic, share)
-                # It may have been there, with a filter, and only the tag that tells of it was lost.
-                found = None if known else self.read(topic, arn, share)
-                subscriptions[level] = found or Subscription(arn=arn, policy=None, share=share)
-        return [subscription for subscription in subscriptions if subscription is not None]
+        arns = ["" if one is None else one.arn for one in checked]
+        for level in range(len(arns) - 1, -1, -1):
+            arns[level] = arns[level] or self._make(self._endpoint(queue, level), topic, share_of(level, len(arns)))
+        return arns
 
     def _endpoint(self, queue: Queue, level: int) -> str:
         """Give the ARN of the SQS queue of a level."""
@@ -116,7 +118,7 @@ class Subscriptions:
         """
         policy = share_policy(share) if self._options.filter_policies else None
         reply = self._subscribe(endpoint, topic, {} if policy is None else {"FilterPolicy": policy.json})
-        if reply.failure is not None and policy is not None:
+        if reply.failure is not None and policy is not None and not reply.failure.kind.passing:
             # The 201st policy of a topic: without it all is right, only dearer.
             reply = self._subscribe(endpoint, topic, {})
         if reply.failure is None:
@@ -124,6 +126,8 @@ class Subscriptions:
         if reply.failure.kind is Kind.MISSING:
             self._directory.forget_topic(topic.exchange)
             raise NotFound(f"NOT_FOUND - no exchange {topic.exchange!r}")
+        if reply.failure.kind.passing:
+            raise exception_for(reply.failure)
         # Subscribed already with other attributes (a filter), and the tag that would have told is lost.
         for queue_arn, arn in self.of_topic(topic):
             if queue_arn == endpoint:

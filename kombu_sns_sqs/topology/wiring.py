@@ -34,7 +34,7 @@ class Topology:
         self.companions = Companions(control=control, options=options)
         exchanges = Exchanges(control=control, directory=self.directory, options=options)
         access = Access(control=control, directory=self.directory, options=options)
-        maker = QueueMaker(control=control, directory=self.directory, options=options)
+        maker = QueueMaker(control=control, directory=self.directory, access=access, options=options)
         #: What this process's temporary queues are named after.
         self.owner = maker.owner
         self.binder = Binder(

@@ -71,7 +71,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("settling.reports", "settling.settlements", "publishing.backlog"),
     ("topology.binder", "topology.companions"),
     ("topology.filtering",),
-    ("topology.access", "topology.exchanges", "topology.making", "topology.subscriptions"),
+    ("topology.exchanges", "topology.making", "topology.subscriptions"),
+    ("topology.access",),
     (
         "topology.directory",
         "topology.emptying",
@@ -83,7 +84,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("settling.holdings", "settling.losses"),
     ("aws",),
     ("sweeping.vigil",),
-    ("local", "wire", "topology.knowledge", "topology.tags", "topology.temporaries", "option_reading", "monitoring"),
+    (
+        "local",
+        "wire",
+        "topology.knowledge",
+        "topology.tags",
+        "topology.temporaries",
+        "topology.undecided",
+        "option_reading",
+        "monitoring",
+    ),
     (
         "topology.attributes",
         "topology.entities",

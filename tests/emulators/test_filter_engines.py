@@ -21,7 +21,7 @@ from kombu_sns_sqs.quotas import MAX_RECEIVE_MESSAGES
 from kombu_sns_sqs.topology.filters import compile_policy, routing_attributes
 from kombu_sns_sqs.topology.levels import Share, priority_attributes
 from kombu_sns_sqs.topology.patterns import exchange_matches
-from kombu_sns_sqs.topology.policies import merge_statement, queue_policy, sns_statement, topics_arn
+from kombu_sns_sqs.topology.policies import merge_statement, sns_statement, topics_arn
 from tests.brokers.emulators import Emulator, Localstack, Ministack, Moto
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Engine:
         """Create a queue that takes what comes from the topics; give its URL."""
         aws_name = queue_name(name)
         arn = f"arn:aws:sqs:{REGION}:{account_id}:{aws_name}"
-        policy = queue_policy(queue_arn=arn, topics_arn=topics, account_id=account_id)
+        policy = merge_statement(None, sns_statement(queue_arn=arn, topics_arn=topics, account_id=account_id))
         url: str = self.sqs.create_queue(QueueName=aws_name, Attributes={"Policy": policy})["QueueUrl"]
         return url
 

@@ -181,15 +181,28 @@ def test_a_predefined_queue_survives_being_deleted(connect: Connect, account: Ac
 def test_a_predefined_exchange_is_neither_made_nor_deleted(
     connect: Connect, relay: Relay, account: Account, prefix: str
 ) -> None:
-    """It is used by its ARN, whatever its name."""
-    arn = account.sns.create_topic(Name=f"{prefix}theirs")["TopicArn"]
+    """It is used by its ARN, whatever its name; the queue is made open to it, though it has not our prefix."""
+    arn = account.sns.create_topic(Name=f"theirs-{prefix}")["TopicArn"]
     connection = connected(connect, predefined_exchanges={"e": {"arn": arn}})
     queue = bound(connection, "q", "e", "k")
     connection.Producer().publish("x", exchange="e", routing_key="k")
     assert payloads(queue, 1) == ["x"]
     Exchange("e")(connection).delete()
     assert account.sns.get_topic_attributes(TopicArn=arn)["Attributes"]["TopicArn"] == arn
-    assert relay.calls["CreateTopic"] + relay.calls["DeleteTopic"] == 0
+    assert relay.calls["CreateTopic"] + relay.calls["DeleteTopic"] + relay.calls["SetQueueAttributes"] == 0
+
+
+def test_a_queue_that_was_there_is_opened_to_an_exchange_that_is_predefined_later(
+    connect: Connect, account: Account, prefix: str
+) -> None:
+    """It was made for our topics alone, and its policy is added to."""
+    arn = account.sns.create_topic(Name=f"theirs-{prefix}")["TopicArn"]
+    Queue("q")(connected(connect)).declare()
+    another_process()
+    connection = connected(connect, predefined_exchanges={"e": {"arn": arn}}, policy_settling=0)
+    queue = bound(connection, "q", "e", "k")
+    connection.Producer().publish("x", exchange="e", routing_key="k")
+    assert payloads(queue, 1) == ["x"]
 
 
 # -- drift ------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws.control import ControlPlane
 from kombu_sns_sqs.aws.reply import Reply
-from kombu_sns_sqs.errors import Failure, Kind
+from kombu_sns_sqs.errors import Failure, Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +36,23 @@ class _Queue:
     receipt: str = ""
 
 
+@dataclass(frozen=True)
+class _Interference:
+    action: str
+    what: str | Callable[[], object]
+    of: str | None
+
+
 class Missing(Exception):
     """What is asked for is not there."""
+
+
+class Refused(Exception):
+    """AWS refuses."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Account:
@@ -52,10 +68,17 @@ class Account:
         self.topics: dict[str, dict[str, str]] = {}
         #: Subscription ARN: topic ARN and queue ARN.
         self.subscriptions: dict[str, tuple[str, str]] = {}
+        #: Subscription ARN: filter policy.
+        self.filters: dict[str, str] = {}
         #: (time, process, action) of every call.
         self.calls: list[tuple[float, str, str]] = []
         #: Who deleted a queue: (process, tags of the queue).
         self.deleted: list[tuple[str, dict[str, str]]] = []
+        #: Who alone may do something to a topic, by ARN.
+        self.owners: dict[str, Identity] = {}
+        self._interferences: list[_Interference] = []
+        #: When queues were deleted, by name.
+        self._deleted_at: dict[str, float] = {}
         self._ids = itertools.count(1)
 
     def control(self, process: str) -> VirtualControl:
@@ -66,10 +89,26 @@ class Account:
         """Count the calls of a process within a time, by action."""
         return Counter(action for at, who, action in self.calls if who == process and since <= at < until)
 
+    def interfere(
+        self, action: str, what: str | Callable[[], object], *, of: str | None = None, times: int = 1
+    ) -> None:
+        """Refuse the next calls of an action with a code, or have something else happen right after the next."""
+        self._interferences += [_Interference(action, what, of) for _ in range(times)]
+
+    def interference(self, action: str, process: str) -> str | Callable[[], object]:
+        """Give what happens to a call; an empty code is nothing."""
+        for one in self._interferences:
+            if one.action == action and one.of in (None, process):
+                self._interferences.remove(one)
+                return one.what
+        return ""
+
     # -- SQS -------------------------------------------------------------------------------------------------
 
     def create_queue(self, QueueName: str, Attributes: dict[str, str], tags: dict[str, str]) -> Any:
-        """Make a queue, or find it."""
+        """Make a queue, or find it; not under a name that was deleted less than a minute ago."""
+        if self.now() < self._deleted_at.get(QueueName, float("-inf")) + quotas.QUEUE_NAME_REST_SECONDS:
+            raise Refused("QueueDeletedRecently")
         self.queues.setdefault(QueueName, _Queue(dict(Attributes), dict(tags)))
         return {"QueueUrl": _url(QueueName)}
 
@@ -83,6 +122,7 @@ class Account:
         """Delete a queue; its subscriptions stay."""
         self._queue(QueueUrl)
         del self.queues[_name(QueueUrl)]
+        self._deleted_at[_name(QueueUrl)] = self.now()
 
     def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> Any:
         """Read attributes and counts."""
@@ -110,6 +150,15 @@ class Account:
     def tag_queue(self, QueueUrl: str, Tags: dict[str, str]) -> Any:
         """Add tags to a queue."""
         self._queue(QueueUrl).tags.update(Tags)
+
+    def untag_queue(self, QueueUrl: str, TagKeys: list[str]) -> Any:
+        """Take tags from a queue."""
+        for key in TagKeys:
+            self._queue(QueueUrl).tags.pop(key, None)
+
+    def set_queue_attributes(self, QueueUrl: str, Attributes: dict[str, str]) -> Any:
+        """Set attributes of a queue."""
+        self._queue(QueueUrl).attributes.update(Attributes)
 
     def send_message(self, QueueUrl: str, MessageDeduplicationId: str, **_: str) -> Any:
         """Send to a FIFO queue."""
@@ -140,6 +189,11 @@ class Account:
         self.topics.setdefault(arn, {tag["Key"]: tag["Value"] for tag in Tags})
         return {"TopicArn": arn}
 
+    def delete_topic(self, TopicArn: str) -> Any:
+        """Delete a topic, and its subscriptions with it."""
+        self.topics.pop(TopicArn, None)
+        self.subscriptions = {arn: pair for arn, pair in self.subscriptions.items() if pair[0] != TopicArn}
+
     def list_tags_for_resource(self, ResourceArn: str) -> Any:
         """Read the tags of a topic."""
         return {"Tags": [{"Key": key, "Value": value} for key, value in self._topic(ResourceArn).items()]}
@@ -148,14 +202,17 @@ class Account:
         """Find a topic."""
         self._topic(TopicArn)
 
-    def subscribe(self, TopicArn: str, Endpoint: str, **_: Any) -> Any:
+    def subscribe(self, TopicArn: str, Endpoint: str, Attributes: dict[str, str], **_: Any) -> Any:
         """Subscribe a queue."""
         self._topic(TopicArn)
+        policy = Attributes.get("FilterPolicy", "{}")
         for arn, pair in self.subscriptions.items():
             if pair == (TopicArn, Endpoint):
+                if self.filters[arn] != policy:
+                    raise Refused("InvalidParameter")
                 return {"SubscriptionArn": arn}
         arn = f"{TopicArn}:{next(self._ids)}"
-        self.subscriptions[arn] = (TopicArn, Endpoint)
+        self.subscriptions[arn], self.filters[arn] = (TopicArn, Endpoint), policy
         return {"SubscriptionArn": arn}
 
     def unsubscribe(self, SubscriptionArn: str) -> Any:
@@ -166,10 +223,11 @@ class Account:
         """Read a subscription."""
         if SubscriptionArn not in self.subscriptions:
             raise Missing
-        return {"Attributes": {}}
+        return {"Attributes": {"FilterPolicy": self.filters[SubscriptionArn]}}
 
-    def set_subscription_attributes(self, SubscriptionArn: str, **_: str) -> Any:
-        """Set its filter, which nothing here looks at."""
+    def set_subscription_attributes(self, SubscriptionArn: str, AttributeName: str, AttributeValue: str) -> Any:
+        """Set its filter."""
+        self.filters[SubscriptionArn] = AttributeValue
 
     def list_subscriptions_by_topic(self, TopicArn: str, NextToken: str = "0") -> Any:
         """List a page of subscriptions."""
@@ -216,12 +274,23 @@ class VirtualControl(ControlPlane):
         """Note a call and carry it out."""
         account = self._account
         account.calls.append((account.now(), self._process, method))
+        interference = account.interference(method, self._process)
         try:
             if method == "delete_queue":
                 account.deleted.append((self._process, account._queue(arguments["QueueUrl"]).tags))
-            return Reply(value=getattr(account, method)(**arguments) or {})
+            if isinstance(interference, str) and interference:
+                raise Refused(interference)
+            topic = str(arguments.get("TopicArn") or arguments.get("SubscriptionArn", ""))
+            if any(topic.startswith(arn) and identity != owner for arn, owner in account.owners.items()):
+                raise Refused("AuthorizationError")
+            value = getattr(account, method)(**arguments) or {}
+            if not isinstance(interference, str):
+                interference()
+            return Reply(value=value)
         except Missing:
             return Reply(failure=Failure(kind=Kind.MISSING, code="NotFound", action=method))
+        except Refused as exc:
+            return Reply(failure=Failure(kind=kind_of(exc.code), code=exc.code, action=method))
 
 
 def _url(name: str) -> str:

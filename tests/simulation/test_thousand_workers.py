@@ -6,157 +6,17 @@ docs/costs.md has the table.
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import random
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
-from kombu_sns_sqs.janitor import Janitor
-from kombu_sns_sqs.options import Options
-from kombu_sns_sqs.sweeping.sweeper import Sweeper
-from kombu_sns_sqs.topology.access import Access
-from kombu_sns_sqs.topology.binder import Binder
-from kombu_sns_sqs.topology.companions import Companions
-from kombu_sns_sqs.topology.directory import Directory
-from kombu_sns_sqs.topology.entities import QueueDeclaration
-from kombu_sns_sqs.topology.exchanges import Exchanges
-from kombu_sns_sqs.topology.filtering import Filtering
-from kombu_sns_sqs.topology.making import QueueMaker
-from kombu_sns_sqs.topology.provisioner import Provisioner
-from kombu_sns_sqs.topology.subscriptions import Subscriptions
-from tests.simulation.account import Account
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kombu_sns_sqs.topology.entities import Queue
-    from kombu_sns_sqs.topology.tags import QueueTags
+from tests.simulation.worker import Worker, World
 
 WORKERS = 1000
 MINUTE = 60.0
 HOUR = 60 * MINUTE
-OPTIONS = Options(queue_name_prefix="app-", queue_settling=0)
 #: Calls that SQS limits to five a second and account.
 TAG_CALLS = {"tag_queue", "untag_queue", "list_queue_tags"}
-
-
-class World:
-    """Virtual time, and what happens in it."""
-
-    def __init__(self, seed: int) -> None:
-        self.now = 0.0
-        self.dice = random.Random(seed)
-        self.account = Account(lambda: self.now)
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-
-    def at(self, moment: float, event: Callable[[], None]) -> None:
-        """Have something happen."""
-        heapq.heappush(self._events, (moment, next(self._order), event))
-
-    def run(self, until: float) -> None:
-        """Let time pass."""
-        while self._events and self._events[0][0] <= until:
-            self.now, _, event = heapq.heappop(self._events)
-            event()
-        self.now = until
-
-
-class VirtualThread:
-    """What stands for the threads of a process: its jobs end with it."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.alive = True
-
-    def call_later(self, delay: float, job: Callable[[], None]) -> None:
-        """Run a job in ``delay`` seconds, if the process lives."""
-        self._world.at(self._world.now + delay, lambda: job() if self.alive else None)
-
-    def stop(self, timeout: float) -> None:
-        """Run no more."""
-        self.alive = False
-
-
-class Worker:
-    """A Celery worker with remote control and events, as far as queues and topics go."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.name = f"w{number:04}"
-        self._world = world
-        self.thread = VirtualThread(world)
-        control = world.account.control(self.name)
-        directory = Directory(control=control, options=OPTIONS)
-        exchanges = Exchanges(control=control, directory=directory, options=OPTIONS)
-        access = Access(control=control, directory=directory, options=OPTIONS)
-        subscriptions = Subscriptions(control=control, directory=directory, options=OPTIONS)
-        self._binder = binder = Binder(
-            control=control,
-            directory=directory,
-            exchanges=exchanges,
-            subscriptions=subscriptions,
-            filtering=Filtering(control=control, housekeeper=self.thread, tags=self._tags, options=OPTIONS),
-            access=access,
-            options=OPTIONS,
-        )
-        maker = QueueMaker(control=control, directory=directory, options=OPTIONS)
-        self.owner = maker.owner
-        self.provisioner = Provisioner(
-            control=control,
-            directory=directory,
-            exchanges=exchanges,
-            maker=maker,
-            binder=binder,
-            access=access,
-            companions=Companions(control=control, options=OPTIONS, clock=lambda: world.now),
-            options=OPTIONS,
-        )
-        self.sweeper = Sweeper(
-            control=control,
-            directory=directory,
-            subscriptions=subscriptions,
-            temporaries=self.provisioner.temporary,
-            owner=maker.owner,
-            on_gone=lambda queue: pytest.fail(f"{queue.name} was taken from {self.name}, which lives"),
-            options=OPTIONS,
-            thread=self.thread,
-            clock=lambda: world.now,
-            chance=world.dice.random,
-            lease_clock=lambda: world.now,
-        )
-        self.provisioner.temporary.on_added = self.sweeper.start
-        self._janitor = Janitor(provisioner=self.provisioner, control=control, timeout=10)
-
-    def _tags(self, queue: Queue) -> QueueTags:
-        return self._binder.tags(queue)
-
-    def start(self) -> None:
-        """Declare what a worker declares: its queue, its mailbox, a queue for replies, the exchange of the events."""
-        shared = {"durable": True, "exclusive": False, "auto_delete": False, "arguments": None}
-        private = {"durable": False, "exclusive": True, "auto_delete": True, "arguments": None}
-        self.provisioner.declare_exchange("celery", "direct")
-        self.provisioner.declare_queue(QueueDeclaration.read("celery", **shared))
-        self.provisioner.bind("celery", "celery", "celery")
-        mailbox = f"{self.name}@host.celery.pidbox"
-        self.provisioner.declare_exchange("celery.pidbox", "fanout")
-        self.provisioner.declare_queue(QueueDeclaration.read(mailbox, **private))
-        self.provisioner.bind(mailbox, "celery.pidbox", "")
-        replies = f"00000000-0000-4000-8000-{self.name[1:]:>012}.reply.celery.pidbox"
-        self.provisioner.declare_queue(QueueDeclaration.read(replies, **private))
-        self.provisioner.bind(replies, "reply.celery.pidbox", replies.partition(".")[0])
-        self.provisioner.declare_exchange("celeryev", "topic")
-
-    def end(self) -> None:
-        """End in order."""
-        self._janitor.close_process()
-        self.sweeper.stop(0)
-
-    def kill(self) -> None:
-        """End with -9."""
-        self.thread.stop(0)
 
 
 class Fleet:
@@ -284,6 +144,7 @@ def test_nothing_in_use_was_ever_deleted(fleet: Fleet) -> None:
     for who, tags in fleet.account.deleted:
         owner = owners[tags["kombu:owner"]]
         assert owner.name == who or not owner.thread.alive
+    assert not any(worker.missed for worker in fleet.workers)
 
 
 def test_hundreds_that_are_killed_at_once_are_swept_by_the_one_that_is_left() -> None:
