@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from kombu import Exchange, Queue
@@ -84,6 +85,20 @@ def test_temporary_queue_bound_to_an_exchange_receives(
         producer.publish("hello", exchange=exchange.name, routing_key="a.b")
         loop.until(lambda: received, connection)
     assert received[0].payload == "hello"
+
+
+def test_auto_delete_queue_outlives_who_declared_it_beside_its_consumer(
+    connect: Connect, names: Names, producer: Producer, loop: Loop
+) -> None:
+    """As a publisher does that is told to declare what it publishes to."""
+    consuming, publishing, received = connect(), connect(), []
+    queue = Queue(f"{names('mine')}.{uuid4()}", Exchange(names("news"), type="fanout"), auto_delete=True, durable=False)
+    consuming.Consumer([queue], on_message=received.append, no_ack=True).consume()
+    publishing.Producer().publish("hello", exchange=queue.exchange, declare=[queue])
+    publishing.release()
+    loop.until(lambda: len(received) == 1, consuming)
+    producer.publish("again", exchange=queue.exchange.name)
+    loop.until(lambda: len(received) == 2, consuming)
 
 
 def test_broadcast_reaches_two_processes(

@@ -208,6 +208,19 @@ def test_a_producer_without_the_permission_leaves_the_companion_to_the_worker() 
     assert len(world.sqs.queues) == 2
 
 
+def test_a_companion_may_be_forgotten_while_it_is_looked_for() -> None:
+    """By another thread, whose message it did not take."""
+    world = World()
+
+    def clock() -> float:
+        companions.forget(world.queue)
+        return world.clock.now
+
+    companions = Companions(control=cast("Any", world.control), options=Options(), clock=clock)
+    companions.find(world.queue)
+    assert not companions.settled(world.queue)
+
+
 def test_a_fifo_queue_without_a_companion_leaves_its_etas_to_celery() -> None:
     """Nothing is lost, and nothing turns in circles."""
     world = World("q.fifo")
