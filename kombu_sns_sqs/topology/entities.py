@@ -53,7 +53,7 @@ class Lifetime(Enum):
     SHARED = "shared"
     #: Has a name no other process can come to use; ends with the process that declared it.
     OWNED = "owned"
-    #: Exclusive, or temporary and bound; ends with the connection that declared it.
+    #: Exclusive, or temporary and bound; ends with the last connection that uses it.
     PRIVATE = "private"
     #: Named in the options: never made and never deleted.
     PREDEFINED = "predefined"

@@ -21,7 +21,6 @@ from kombu_sns_sqs.topology.provisioner import Provisioner
 
 logger = logging.getLogger(__name__)
 
-
 #: Seconds after which what could not be made again is tried again: AWS may bar the name of a queue for a minute.
 _PAUSE: Final = 5.0
 
@@ -98,6 +97,9 @@ class Restorer:
             tags = dict(binding_tag(exchange, key) for exchange, key in bindings)
             self._binder.unsubscribe_all(queue)
             queue = self._maker.make_again(queue, declaration, tags)
+            if self._provisioner.temporary.get(name) is None:
+                self._provisioner.remove(queue)  # Its last user has gone meanwhile.
+                return None
             self._provisioner.made(declaration, queue)
             told = fields("queue_restored", queue=name)
             logger.warning("temporary queue %r was deleted by somebody else, and was made again", name, extra=told)

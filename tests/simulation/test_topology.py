@@ -367,6 +367,20 @@ def test_what_its_owner_deletes_while_it_is_gone_is_not_restored(world: World) -
     assert not world.account.subscriptions
 
 
+def test_a_queue_whose_connection_closes_while_it_is_restored_is_gone(world: World, failing: Failing) -> None:
+    """And nothing of it is left."""
+    worker, connection, moved = Worker(world, 0), Connection(), list[Queue]()
+    declared(worker, private(), "a", by=connection)
+    queue = taken(world.account, worker, "mine")
+    failing("create_queue", lambda: worker.janitor.connection_closed(connection))
+    worker.topology.restorer.missed(queue, moved.append)
+    world.run(1)
+    assert not moved
+    assert not [name for name in world.account.queues if name.endswith("-mine")]
+    assert not world.account.subscriptions
+    assert not worker.provisioner.temporary.queues
+
+
 # -- names of deleted queues, which rest for a minute -----------------------------------------------------------
 
 
