@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from os import urandom
 from typing import Any, Final
-from uuid import uuid4
 
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
 from kombu_sns_sqs.aws.blocking import BlockingClient
@@ -32,6 +32,8 @@ from kombu_sns_sqs.wire.properties import check_properties
 
 logger = logging.getLogger(__name__)
 
+#: As many random bytes as a UUID has, of which no form is asked.
+_ID_BYTES: Final = 16
 #: ``delivery_mode`` of what need not outlive the broker, such as the events of Celery.
 _TRANSIENT: Final = 1
 
@@ -113,7 +115,7 @@ class Publisher:
             message,
             exchange=exchange,
             routing_key=routing_key,
-            publish_id=uuid4().hex,
+            publish_id=urandom(_ID_BYTES).hex(),
             compat=self._options.compat,
             due=self._postponing.due(message, exchange=exchange),
         )

@@ -69,6 +69,8 @@ def encode(
         MessageError: attributes AWS would refuse, or headers that cannot be written as JSON.
     """
     properties: Mapping[str, Any] = message.get("properties") or {}
+    # Most messages have none of these, and then nothing is looked for: who calls ``delay()`` waits for it.
+    special = {} if _LOCAL.isdisjoint(properties) else properties
     kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
     write = _kombu_sqs_text if compat == "sqs" else _native_text
     try:
@@ -78,17 +80,20 @@ def encode(
         raise MessageError(f"the message cannot be written as JSON: {exc}") from exc
     return Outgoing(
         body=body,
-        attributes={
-            **attrs.to_aws(_first(properties, _USER_ATTRIBUTES) or {}),
-            **({} if compat == "sqs" else attrs.ENVELOPE_MARK),
-        },
+        attributes=_attributes(special, compat),
         publish_id=publish_id,
         priority=_priority(properties.get("priority")),
-        group_id=_first(properties, _GROUP_ID),
-        deduplication_id=_first(properties, _DEDUPLICATION_ID),
+        group_id=_first(special, _GROUP_ID),
+        deduplication_id=_first(special, _DEDUPLICATION_ID),
         due=due,
         trace=trace_of(message.get("headers") or {}, properties),
     )
+
+
+def _attributes(properties: Mapping[str, Any], compat: str) -> Mapping[str, Mapping[str, Any]]:
+    mark = {} if compat == "sqs" else attrs.ENVELOPE_MARK
+    given = _first(properties, _USER_ATTRIBUTES)
+    return {**attrs.to_aws(given), **mark} if given else mark
 
 
 def _native_text(
@@ -274,4 +279,8 @@ def _milliseconds(value: Any) -> int | None:
 
 
 def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((properties[name] for name in names if properties.get(name) is not None), None)
+    if properties:
+        for name in names:
+            if properties.get(name) is not None:
+                return properties[name]
+    return None
