@@ -40,7 +40,7 @@ class Sessions:
         }
         self._clock = clock
         self._sessions: dict[Identity, Session] = {}
-        self._latest: tuple[Any, Any] = (None, None)
+        self._latest: tuple[Identity | None, Session | None] = (None, None)
         self._renewed: dict[Identity, float] = {}
         self.abandon()
         tell_after_fork(self)
@@ -53,7 +53,7 @@ class Sessions:
         """
         # An identity has many fields to look up by, and most requests are signed by the one before.
         before, session = self._latest
-        if identity is before:
+        if identity is before and session is not None:
             return session
         session = self._sessions.get(identity)
         if session is None:
