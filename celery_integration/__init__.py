@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
@@ -19,6 +19,7 @@ from celery_integration.app_settings import Finding
 from celery_integration.batching import batch_groups, publish_batch
 from celery_integration.checks import check, check_at_start
 from celery_integration.draining import give_back_at_stop
+from celery_integration.driver import DRIVER
 from celery_integration.elections import hold_elections
 from celery_integration.health import HealthProbe, tell_health
 from celery_integration.prefetching import fetch_on_demand
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ("Finding", "HealthProbe", "check", "install", "publish_batch")
-
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 
 
 def install(
@@ -68,8 +66,7 @@ def install(
     _grant(Gossip, gossip)
     if gossip:
         hold_elections(app)
-    if batches:
-        batch_groups(app)
+    batch_groups(app, batches)
     if checks:
         check_at_start(app)
     if health is not None:
@@ -82,4 +79,4 @@ def install(
 def _grant(step: Any, wanted: bool) -> None:  # noqa: FBT001
     """Let this transport have one of Celery's bootsteps, or not."""
     change = step.compatible_transports.add if wanted else step.compatible_transports.discard
-    change(_DRIVER)
+    change(DRIVER)
