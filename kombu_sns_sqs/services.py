@@ -233,15 +233,16 @@ class Services:
         self._verified = False
 
     def settle(self, timeout: float) -> bool:
-        """See all that was asked carried out: dead letters, deletions, give-backs, events; False if not in time."""
+        """See carried out what was asked of messages: dead letters, deletions, give-backs; False if not in time."""
         deadline = time.monotonic() + timeout
         buried = self.dead_letters.flush(timeout)
-        settled = self.settler.flush(_left(deadline))
-        return self.courier.flush(_left(deadline)) and settled and buried
+        return self.settler.flush(_left(deadline)) and buried
 
     def settle_before_close(self) -> None:
-        """See it carried out before a connection closes, but not for long where that was in vain a moment ago."""
-        if not self.settle(_left(self._patience.deadline())):
+        """See it, and events, out before a connection closes, but not for long where that was in vain a moment ago."""
+        deadline = self._patience.deadline()
+        settled = self.settle(_left(deadline))
+        if not (self.courier.flush(_left(deadline)) and settled):
             self._patience.was_in_vain()
 
     def finish_polls(self, polls: LastPolls) -> None:
