@@ -35,7 +35,7 @@ from kombu_sns_sqs.publishing.courier import Courier
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
-from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch
+from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch, tell_of_event
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
 from kombu_sns_sqs.replies import Mailboxes, Replies
@@ -159,6 +159,7 @@ class Services:
             client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
             delay=self.options.event_delay,
             forget_topic=self.directory.forget_topic,
+            tell=None if self.watch.publish is None else partial(tell_of_event, self.watch.publish),
         )
 
     def _make_hopper(self) -> Hopper:

@@ -29,9 +29,10 @@ class Published:
         routing_key: as it was published.
         destination: the queue or the exchange it went to, by its name in AMQP.
         service: ``sns`` where that is a topic, else ``sqs``.
-        outcome: ``sent``; ``refused`` by AWS or by us; ``unknown``: no answer came; ``dropped``: no such queue.
+        outcome: ``sent``; ``refused`` by AWS or by us; ``unknown``: no answer came; ``dropped``: no such queue, or
+            an event for which there was no room, or no time at the stop.
         error: the name of the exception, see :mod:`kombu_sns_sqs.errors`; None where it was sent or dropped.
-        seconds: how long it took, repeated requests included; None for a message of a batch.
+        seconds: how long it took, repeated requests included; None for an event or a message of a batch.
     """
 
     exchange: str

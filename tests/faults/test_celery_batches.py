@@ -12,7 +12,7 @@ from kombu.exceptions import EncodeError
 
 from celery_integration import install, publish_batch
 from kombu_sns_sqs.publishing.outcomes import PublishBatchFailed
-from tests.faults.weather import HalfFails
+from tests.faults.weather import HalfFails, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,6 +147,16 @@ def test_a_group_that_is_half_refused_says_which_tasks(app: Celery, noop: Any, r
         group(signatures).apply_async()
     assert [one.id for one in caught.value.refused] == ids[1::2]
     assert [one.id for one in caught.value.sent] == ids[::2]
+
+
+def test_a_group_does_not_fail_or_wait_for_its_events(app: Celery, noop: Any, relay: Relay) -> None:
+    """They are nobody's to wait for, in a batch as elsewhere."""
+    install(app)
+    app.conf.task_send_sent_event = True
+    relay.fault("PublishBatch", Refused("AuthorizationError", 403))
+    relay.fault("Publish", Refused("AuthorizationError", 403))
+    group(noop.si() for _ in range(10)).apply_async()
+    assert sent(relay) == (0, 1)
 
 
 def test_another_broker_is_left_alone() -> None:

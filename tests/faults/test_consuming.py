@@ -74,7 +74,7 @@ def test_acks_are_deleted_in_batches(connect: Connect, relay: Relay) -> None:
 
 
 def test_a_get_from_a_queue_of_its_own_waits_for_no_ack(connect: Connect, relay: Relay) -> None:
-    """Celery looks for a result on the event loop, for each task that is revoked; what others share is settled first."""
+    """Celery looks for a result on the event loop, for each revoked task; what others share is settled first."""
     connection = connect(ack_delay=5)
     shared = connection.SimpleQueue("q")
     shared.put("x")

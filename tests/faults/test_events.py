@@ -142,7 +142,7 @@ def test_a_service_that_hangs_holds_nobody_up(connect: Connect, relay: Relay, au
 
 
 def test_verbs_that_answer_wait_for_no_event(connect: Connect, relay: Relay, audience: Audience, app: Celery) -> None:
-    """Celery calls them on a worker's event loop: a topic that is out of reach would hold it up for each task revoked."""
+    """Celery calls them on a worker's event loop, which a topic that is out of reach would hold up."""
     connection = connect(event_delay=60)
     dispatcher(app, connection).send("worker-heartbeat", number=1)
     queue = Queue("q")(connection)
