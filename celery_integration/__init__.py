@@ -45,7 +45,7 @@ def install(
     a slot of the pool is free for it.
 
     Celery keeps the names of those transports on the classes of its bootsteps, so this holds for all apps of the
-    process that use ``sns-sqs://``. Call it before a worker starts.
+    process that use ``sns-sqs://``. Call it before a worker starts; of several calls the last one counts.
 
     Args:
         app: the app; it is returned.
@@ -67,10 +67,8 @@ def install(
     if gossip:
         hold_elections(app)
     batch_groups(app, batches)
-    if checks:
-        check_at_start(app)
-    if health is not None:
-        tell_health(app, health)
+    check_at_start(app, checks)
+    tell_health(app, health)
     fetch_on_demand(app)
     give_back_at_stop(app)
     return app

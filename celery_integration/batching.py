@@ -84,9 +84,9 @@ def publish_batch(app: Celery, max_size: int = _MAX_SIZE) -> Any:
         max_size: messages after which what has been gathered is flushed, at least 1.
 
     Raises:
-        kombu.exceptions.BatchPublishError: on leaving, or on reaching ``max_size``, when not all were sent. That of
-            ``sns-sqs://``, ``PublishBatchFailed``, has the lists ``sent``, ``refused`` and ``unknown``, whose ``id`` is
-            the task's.
+        kombu.exceptions.BatchPublishError: on leaving, or on reaching ``max_size``, when not all were sent; at once
+            where AWS could not be asked where a task goes. That of ``sns-sqs://``, ``PublishBatchFailed``, has the
+            lists ``sent``, ``refused`` and ``unknown``, whose ``id`` is the task's.
     """
     return _batches(app).block(max_size)
 

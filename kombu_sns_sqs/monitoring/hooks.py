@@ -122,7 +122,8 @@ class Settled:
 class ApiCall:
     """One call of AWS's that has been answered, or given up: a request, and those that repeated it.
 
-    Polls, batches and what settles messages are not repeated but made anew, by a call of their own.
+    Polls, batches and what settles messages are not repeated but made anew, by a call of their own; the batches of
+    dead letters are repeated.
 
     Args:
         service: ``sqs`` or ``sns``.
@@ -173,9 +174,9 @@ class Hooks:
     """What a transport tells: a class of methods that do nothing, to be subclassed; given as the option ``hooks``.
 
     A method that is not overridden is never called, and without hooks nothing is measured. They are called from
-    several threads, also at the same time: the event loop's or the consumer's, publishers', the one that renews leases
-    and the one that makes dead letters. Messages wait for them: be quick, and call no connection of this transport.
-    What they raise is logged once for each method, and ignored.
+    several threads, also at the same time: the event loop's or the consumer's, publishers', those that renew leases,
+    make dead letters and send events. Messages wait for them: be quick, and call no connection of this transport. What
+    they raise is logged once for each method, and ignored.
     """
 
     def on_publish(self, published: Published) -> None:
