@@ -21,7 +21,6 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
 from kombu_sns_sqs.errors import ConnectionFailed, Error, Failure, Kind, exception_for
-from kombu_sns_sqs.messages import Outgoing
 from kombu_sns_sqs.monitoring.hooks import Outcome
 from kombu_sns_sqs.publishing.outcomes import Publication, PublishBatchFailed
 from kombu_sns_sqs.publishing.parcel import Parcel, batch_operation
@@ -107,6 +106,11 @@ class PublishBatch:
         publication = Publication(message, exchange or "", routing_key or "")
         try:
             self._take(publication)
+        except ConnectionFailed as exc:
+            # As an error of the connection's, kombu would try again on another, which the batch is not for.
+            failure = exc.failure or Failure(kind=Kind.UNREACHABLE, code=type(exc).__name__, message=str(exc))
+            self._note(replace(publication, failure=failure), "refused")
+            self.flush()
         except Error as exc:
             self._told(publication, "refused", exc)
             raise
@@ -115,31 +119,18 @@ class PublishBatch:
             self._turn_over()
 
     def _take(self, published: Publication) -> None:
-        """Put a message with those that go to the same place.
-
-        That AWS cannot be asked where that is just now fails the batch: as an error of the connection's, kombu would
-        try again on another, which the batch is not for.
-        """
+        """Put a message with those that go to the same place."""
         outgoing = self._publisher.wrap(published.message, published.exchange, published.routing_key)
         try:
-            parcel = self._address(outgoing, published)
-        except ConnectionFailed as exc:
-            failure = exc.failure or Failure(kind=Kind.UNREACHABLE, code=type(exc).__name__, message=str(exc))
-            self._note(replace(published, failure=failure), "refused")
-            self.flush()
-            return
+            parcel = self._publisher.address(outgoing, published.exchange, published.routing_key)
+        except ConnectionFailed:
+            parcel = self._publisher.address(outgoing, published.exchange, published.routing_key)
         if parcel is None:
             self._note(published, "dropped")
         elif self._publisher.leave(parcel, published.message, published.exchange):
             pass  # What is an event fails no task.
         elif self._fill(_Item(published, parcel)):
             self._go_on()
-
-    def _address(self, outgoing: Outgoing, published: Publication) -> Parcel | None:
-        try:
-            return self._publisher.address(outgoing, published.exchange, published.routing_key)
-        except ConnectionFailed:
-            return self._publisher.address(outgoing, published.exchange, published.routing_key)
 
     def flush(self) -> None:
         """Send what is left and wait for every answer.

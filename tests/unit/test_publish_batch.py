@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,7 +101,15 @@ def publisher() -> Publisher:
 
 
 @pytest.fixture
-def send(service: Service, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def told() -> Counter[str]:
+    """How often which outcome was told."""
+    return Counter()
+
+
+@pytest.fixture
+def send(
+    service: Service, publisher: Publisher, told: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Publish so many messages to a queue, and flush; it tries again at once."""
     monkeypatch.setattr(batches, "_BACKOFF", batches.Backoff(base=0.001, cap=0.001))
 
@@ -111,6 +120,7 @@ def send(service: Service, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
             client=service,  # type: ignore[arg-type]
             give_back=lambda _: None,
             max_size=1000,
+            tell=lambda _publication, outcome, _error: told.update([outcome]),
         )
         for number in range(count):
             batch.publish({"body": str(number)}, routing_key=queue)
@@ -159,7 +169,11 @@ def test_a_look_up_that_fails_in_passing_is_made_again(
 
 
 def test_a_place_that_cannot_be_looked_up_fails_the_batch_at_once(
-    service: Service, publisher: Publisher, send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    service: Service,
+    publisher: Publisher,
+    send: Callable[..., None],
+    told: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the lists of what was sent and what was not; a thousand such look-ups would take hours."""
     address = publisher.address
@@ -174,3 +188,4 @@ def test_a_place_that_cannot_be_looked_up_fails_the_batch_at_once(
         send(1000)
     assert [one.failure for one in caught.value.refused] == [THROTTLED]
     assert service.taken == bodies(0, 1)
+    assert told == {"sent": 2, "refused": 1}
