@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import amqp
 from kombu.transport import base
@@ -193,7 +194,7 @@ class Transport(base.Transport):
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         """Show the URL; keys only where ``include_password`` asks for them."""
         if include_password and self.client.password:
-            return self.url.printable.replace("://", f"://{self.client.password}@", 1)
+            return self.url.printable.replace("://", f"://{quote(self.client.password, safe=':/+=')}@", 1)
         return self.url.printable
 
     def driver_version(self) -> str:
