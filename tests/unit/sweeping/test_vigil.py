@@ -75,7 +75,7 @@ class World:
         while (look := self.vigil.next_look()) is not None:
             self.looks += 1
             if look[0] in self.unreadable:
-                self.vigil.look_again(look[0])
+                self.vigil.look_again(look[0], TIMES.sign_again)
             else:
                 self.vigil.saw(look[0], self.tags.get(look[0]))
             self._remove()
@@ -359,3 +359,43 @@ def test_a_queue_of_anothers_is_not_swept_whoever_says_it_is_his() -> None:
     world.kill("owner000")
     world.run(60 * MINUTE)
     assert world.swept.keys() == {private("owner000")}
+    world.kill("owner111")
+    world.run(20 * MINUTE)
+    assert world.swept.keys() == {private("owner000"), temporary_name_of(UUID)}
+
+
+# -- tags that do not say what they should -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tags", [{}, {"kombu:sign": "7/420"}, {"kombu:owner": "another0", "kombu:sign": "7/420"}])
+def test_an_owner_of_whose_queues_one_lost_its_tags_is_not_judged_by_the_others(tags: dict[str, str]) -> None:
+    """It may give its signs there; nor is it judged once it is dead, unless that queue is gone."""
+    world = World()
+    one, two = private("owner000", "tok1"), private("owner000", "tok2")
+    world.make("owner000", one, two)
+    world.run(20 * MINUTE)
+    world.tags[one] = dict(tags)
+    world.run(60 * MINUTE)
+    world.kill("owner000")
+    world.run(60 * MINUTE)
+    assert world.swept == {}
+    looks = world.looks
+    world.run(60 * MINUTE)
+    assert world.looks <= looks + 1
+    del world.tags[one]
+    world.run(20 * MINUTE)
+    assert world.swept.keys() == {two}
+
+
+def test_an_owner_whose_queue_has_its_tags_again_is_judged() -> None:
+    """A tag that was not there yet, or was taken away for a while."""
+    world = World()
+    one, two = private("owner000", "tok1"), private("owner000", "tok2")
+    world.make("owner000", one, two)
+    tags, world.tags[one] = world.tags[one], {}
+    world.kill("owner000")
+    world.run(30 * MINUTE)
+    assert world.swept == {}
+    world.tags[one] = tags
+    world.run(100 * MINUTE)
+    assert world.swept.keys() == {one, two}
