@@ -255,7 +255,7 @@ class VirtualControl(ControlPlane):
 
     def __init__(self, account: Account, process: str, patience: Patience) -> None:
         self._account = account
-        self._briefly = False
+        self._briefly = self._knows_account = False
         self._process = process
         self._patience = patience
 
@@ -271,7 +271,10 @@ class VirtualControl(ControlPlane):
         self._briefly = False
 
     def account_id(self, identity: Identity) -> str:
-        """Tell the account."""
+        """Tell the account, which is asked for once."""
+        if not self._knows_account:
+            self._account.calls.append((self._account.now(), self._process, "get_caller_identity"))
+            self._knows_account = True
         return NUMBER
 
     def call(self, identity: Identity, service: str, method: str, **arguments: Any) -> Reply:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from kombu_sns_sqs.aws.probing import probe
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.errors import ConnectionFailed
 from kombu_sns_sqs.janitor import Janitor
@@ -160,7 +161,9 @@ class Worker:
         self.name = f"w{number:04}"
         self._world = world
         self.thread = VirtualThread(world, patient=patient)
-        control = world.account.control(self.name, patience=self._wait)
+        self._options = options
+        self._control = control = world.account.control(self.name, patience=self._wait)
+        self._companions = Companions(control=control, options=options, clock=lambda: world.now)
         directory = Directory(control=control, options=options)
         exchanges = Exchanges(control=control, directory=directory, options=options)
         access = Access(control=control, directory=directory, options=options)
@@ -183,7 +186,7 @@ class Worker:
             maker=maker,
             binder=binder,
             access=access,
-            companions=Companions(control=control, options=options, clock=lambda: world.now),
+            companions=self._companions,
             options=options,
         )
         self.sweeper = Sweeper(
@@ -223,7 +226,10 @@ class Worker:
         return self._binder.tags(queue)
 
     def start(self) -> None:
-        """Declare what a worker declares: its queue, its mailbox, a queue for replies, the exchange of the events."""
+        """Do what a worker does: ask who is there; declare its queue, its mailbox and the exchange of the events."""
+        probe(self._control, self._options.identity)
+        self.await_replies()
+        self.provisioner.declare_exchange("celery.pidbox", "fanout")
         self.provisioner.declare_exchange("celery", "direct")
         self.provisioner.declare_queue(QueueDeclaration.read("celery", **self.SHARED))
         self.provisioner.bind("celery", "celery", "celery")
@@ -233,6 +239,7 @@ class Worker:
         self.provisioner.bind(mailbox, "celery.pidbox", "")
         self.await_replies()
         self.provisioner.declare_exchange("celeryev", "topic")
+        self._companions.find(self.provisioner.queue_to_consume("celery"))
 
     def await_replies(self) -> None:
         """Declare a queue for replies, which is found by its name and bound to nothing."""
@@ -253,6 +260,11 @@ class Worker:
     def kill(self) -> None:
         """End with -9."""
         self.thread.stop(0)
+
+
+def in_their_words(calls: Counter[str]) -> Counter[str]:
+    """Name calls as AWS does."""
+    return Counter({method.title().replace("_", ""): count for method, count in calls.items()})
 
 
 class Fleet:
@@ -285,7 +297,13 @@ class Fleet:
     def calls_of_start(self, worker: Worker) -> Counter[str]:
         """What the start of a worker has cost."""
         at = self.started_at[worker.name]
-        return self.account.count(worker.name, at, at + 1e-9)
+        return in_their_words(self.account.count(worker.name, at, at + 1e-9))
+
+    def calls_of_end(self, worker: Worker) -> Counter[str]:
+        """What its end costs, which is now."""
+        self.world.run(self.world.now + 1e-6)
+        worker.end()
+        return in_their_words(self.account.count(worker.name, self.world.now))
 
     @property
     def sweeper(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.costs import END, START
 from tests.simulation.account import SNS_TAG_CALLS, SNS_TAG_RATE, SQS_TAG_CALLS, SQS_TAG_RATE
 from tests.simulation.fleet import HOUR, MINUTE, Fleet
 
@@ -27,12 +28,11 @@ def fleet() -> Fleet:
     return fleet
 
 
-def test_the_thousandth_start_costs_as_many_calls_as_the_first(fleet: Fleet) -> None:
-    """The second, that is: the first makes what all of them share, and costs no less."""
+def test_the_thousandth_start_costs_what_the_second_does_as_the_page_says(fleet: Fleet) -> None:
+    """The first makes what all of them share, and costs no less."""
     first, second, last = (fleet.calls_of_start(fleet.workers[number]) for number in (0, 1, WORKERS - 1))
-    assert last == second
-    assert sum(last.values()) <= sum(first.values())
-    assert sum(last.values()) <= 20
+    assert last == second == START
+    assert START.total() <= first.total()
 
 
 def test_a_worker_of_a_thousand_costs_little_while_it_lives(fleet: Fleet) -> None:
@@ -83,6 +83,12 @@ def test_what_they_leave_is_gone_within_twenty_minutes_of_their_end(fleet: Fleet
     assert max(gone_at[owner] - killed_at[owner] for owner in killed_at) <= 20 * MINUTE
     assert fleet.owners == {worker.owner for worker in survivors}
     assert len(account.subscriptions) == 1 + len(survivors)
+
+
+def test_an_end_in_order_costs_what_the_page_says(fleet: Fleet) -> None:
+    """However many there are, or were."""
+    worker = next(worker for worker in fleet.workers if worker.thread.alive and worker.name != fleet.sweeper)
+    assert fleet.calls_of_end(worker) == END
 
 
 def test_nothing_in_use_was_ever_deleted(fleet: Fleet) -> None:
