@@ -171,7 +171,13 @@ class Sweeper:
             # Asked first, so that who may not list leaves the message to who may.
             self._listing.may()
             self._may_list = True
-        return self._lock.take()
+        if not self._lock.take():
+            return False
+        if not self._pulse.beat():
+            # It could never give a verdict; another may.
+            self._lock.release()
+            return False
+        return True
 
     def _begin(self) -> None:
         """Know nothing, and have nothing begun."""

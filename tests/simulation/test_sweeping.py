@@ -195,6 +195,26 @@ def test_a_queue_whose_tags_cannot_be_read_says_nothing_about_its_owner() -> Non
     assert hidden in world.account.queues
 
 
+def test_who_may_give_no_signs_leaves_sweeping_to_others() -> None:
+    """It would come to no verdict, and keep those from it who could."""
+    world = World(1)
+    *others, mute = make(world, 4)
+
+    def weather(process: str, action: str, _: dict[str, Any]) -> None:
+        if process == mute.name and action == "tag_queue":
+            raise Refused(Kind.DENIED, "AccessDenied")
+
+    world.account.weather = weather
+    mute.await_replies()
+    world.run(10 * MINUTE)
+    for worker in others:
+        worker.start()
+    world.run(30 * MINUTE)
+    others[0].kill()
+    world.run(world.now + 25 * MINUTE)
+    assert others[0].owner in {owner for owner, _ in swept(world)}
+
+
 # -- long lists ----------------------------------------------------------------------------------------------
 
 
