@@ -87,9 +87,10 @@ class Housekeeper:
         """Start the thread, once a process."""
         with self._wakeup:
             if self._thread is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                # While the interpreter ends none begins: one that has not cannot be waited for either.
+                thread.start()
+                self._thread, self._pid = thread, os.getpid()
 
     def call_later(self, delay: float, job: Callable[[], None]) -> None:
         """Run ``job`` in ``delay`` seconds."""

@@ -55,6 +55,28 @@ def test_a_job_that_raises_is_logged_and_the_next_one_runs(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_one_whose_thread_could_not_begin_can_be_stopped_and_begun_again(
+    housekeeper: Housekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the interpreter ends no thread begins; what has to end after it is not skipped."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    done = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            housekeeper.call_later(0.0, done.set)
+    housekeeper.start()
+    assert done.wait(10)
+    other = Housekeeper()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        other.start()
+    other.stop()
+
+
 def test_a_job_may_ask_for_another(housekeeper: Housekeeper) -> None:
     """As a filter does that has to wait for quiet a little longer."""
     done = threading.Event()
