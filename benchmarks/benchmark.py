@@ -23,6 +23,8 @@ class Benchmark(abc.ABC):
     name: ClassVar[str]
     #: What it measures, in words.
     title: ClassVar[str]
+    #: Whether it takes little time and tells little at once: it is run ``Sizes.rounds`` times, contenders by turns.
+    repeated: ClassVar[bool] = False
 
     def takes(self, contender: Contender) -> bool:
         """Whether a contender can take part."""
@@ -33,7 +35,7 @@ class Benchmark(abc.ABC):
         """Measure one contender. Raises BenchmarkFailed where it does not do what is asked of it."""
 
     def measure_together(self, testbed: Testbed, contenders: list[Contender], figures: Figures) -> None:
-        """Measure what takes time and no work: for all contenders at once."""
+        """Measure what takes time and no work, or is compared from moment to moment: for all contenders at once."""
 
     @abc.abstractmethod
     def marks(self, figures: Figures, testbed: Testbed) -> tuple[Mark, ...]:
@@ -44,7 +46,7 @@ class Benchmark(abc.ABC):
         figures, failures = Figures(), []
         contenders = [contender for contender in testbed.contenders if self.takes(contender)]
         begun = time.monotonic()
-        for contender in contenders:
+        for contender in contenders * (testbed.sizes.rounds if self.repeated else 1):
             progress(f"{self.name}: {contender.name}")
             try:
                 self.measure(testbed, contender, figures)

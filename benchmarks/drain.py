@@ -18,6 +18,7 @@ class Drain(Benchmark):
     """A backlog of no-op tasks, one worker with two processes, at the round trip and without."""
 
     name = "drain"
+    repeated = True
     title = "a worker (prefork, 2 processes, prefetch multiplier 50) empties a backlog of no-op tasks"
 
     def measure(self, testbed: Testbed, contender: Contender, figures: Figures) -> None:

@@ -28,10 +28,8 @@ from celery_integration import publish_batch
 from kombu_sns_sqs.local import LocalService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-#: Seconds in which a worker that has begun comes to rest: its first polls, its filters.
-_SETTLING: Final = 15.0
 _TASK: Final = "benchmarks.programs.watched.nothing"
 
 
@@ -151,14 +149,15 @@ def _carries(action: str) -> bool:
     return action in DATA_PLANE or action == IDLE_POLL
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Play all scenes at once and print what was counted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=120, help="for how long calls are counted")
+    parser.add_argument("--rest", type=int, default=15, help="seconds before that, in which workers come to rest")
     parser.add_argument("--only", help="scenes whose name has this in it")
-    arguments = parser.parse_args()
+    asked = parser.parse_args(arguments)
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    scenes = [scene for scene in SCENES if not arguments.only or arguments.only in scene.name]
+    scenes = [scene for scene in SCENES if not asked.only or asked.only in scene.name]
     if find_spec("flower") is None:
         scenes = [scene for scene in scenes if "Flower" not in scene.name]
     with ExitStack() as stack:
@@ -168,22 +167,20 @@ def main() -> None:
         stages = [Stage(number, scene, relay, service, folder) for number, scene in enumerate(scenes)]
         for stage in stages:
             stage.start(stack)
-        time.sleep(_SETTLING)
+        time.sleep(asked.rest)
         for stage in stages:
             stage.reset()
         began = time.monotonic()
         for stage in stages:
             stage.publish(stage.scene.burst)
-        for second in range(1, arguments.seconds + 1):
+        for second in range(1, asked.seconds + 1):
             for stage in stages:
                 stage.publish(stage.scene.rate)
             time.sleep(max(0.0, began + second - time.monotonic()))
-        print(f"calls per process and hour, from {arguments.seconds} s")
+        print(f"calls per process and hour, from {asked.seconds} s")
         for stage in stages:
             for kind, calls, processes in stage.counts():
-                hourly = {
-                    action: round(count * 3600 / arguments.seconds / processes) for action, count in calls.items()
-                }
+                hourly = {action: round(count * 3600 / asked.seconds / processes) for action, count in calls.items()}
                 listed = ", ".join(f"{action} {count:,}" for action, count in sorted(hourly.items()))
                 print(f"{stage.scene.name}, {kind}: {sum(hourly.values()):,} ({listed})")
 

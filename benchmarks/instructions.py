@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _WARM_UP = 20
 _WINDOW = 50
 _UNIT = "thousand"
+#: A worker is counted for longer: how its polls and acks come together is a matter of chance.
+_MORE = 4
 
 
 class Instructions(Benchmark):
@@ -42,9 +44,9 @@ class Instructions(Benchmark):
         value = counter.each(testbed, contender, "consumer", messages=messages, skip=_WARM_UP, queues=[queue])
         figures.add(contender.name, "consumed", f"consumer ({counter.name})", value / 1000, _UNIT)
         if counter.alone:
-            queue = testbed.new_name("count")
-            testbed.publish(contender, queue, messages + 3 * _WINDOW)
-            value = counter.each(testbed, contender, "working", messages=messages, skip=_WINDOW + _WARM_UP, queue=queue)
+            queue, tasks = testbed.new_name("count"), _MORE * messages
+            testbed.publish(contender, queue, tasks + 3 * _WINDOW)
+            value = counter.each(testbed, contender, "working", messages=tasks, skip=_WINDOW + _WARM_UP, queue=queue)
             figures.add(contender.name, "run", f"worker's main process ({counter.name})", value / 1000, _UNIT)
 
     def marks(self, figures: Figures, testbed: Testbed) -> tuple[Mark, ...]:

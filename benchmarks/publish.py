@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark, at
 from benchmarks.result import Figures, Mark, marks_of
+from benchmarks.testbed import PATIENCE
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Contender
@@ -19,19 +21,40 @@ class Publish(Benchmark):
     """``delay()`` in a loop, kombu's ``Producer.batch()``, Celery's ``group``."""
 
     name = "publish"
+    repeated = True
     title = "a producer publishes no-op tasks"
 
     def measure(self, testbed: Testbed, contender: Contender, figures: Figures) -> None:
-        """Publish each way to a queue of its own."""
-        for way, title in WAYS.items():
-            messages = testbed.sizes.publish_singly if way == "delay" else contender.messages(testbed.sizes.publish)
+        """Publish in batches and groups, to a queue of its own each time."""
+        for way in ("batch", "group"):
+            messages = contender.messages(testbed.sizes.publish)
             queue = testbed.new_name("publish")
             with testbed.round_trip(testbed.rtt), testbed.phase(contender) as phase:
                 cost = testbed.publish(contender, queue, messages, way=way)
-            figures.add(contender.name, title, "rate", cost["messages"] / cost["seconds"], "tasks/s")
-            figures.add(contender.name, title, "producer CPU", cost["cpu"] / cost["messages"] * 1e6, "µs/task")
+            _add(figures, contender, WAYS[way], cost)
             if contender.aws:
-                figures.add(contender.name, title, "API calls", phase.traffic.data_calls / messages, "/task")
+                figures.add(contender.name, WAYS[way], "API calls", phase.traffic.data_calls / messages, "/task")
+
+    def measure_together(self, testbed: Testbed, contenders: list[Contender], figures: Figures) -> None:
+        """Publish one by one, a few at a time in turn: what a wait costs depends on what else the machine does then."""
+        sizes = testbed.sizes
+        with ExitStack() as stack:
+            producers = {}
+            for contender in contenders:
+                queue = testbed.new_name("publish")
+                settings = {"way": "delay", "queue": queue, "messages": sizes.publish_singly, "in_turns": True}
+                producers[contender.name] = stack.enter_context(testbed.program("producer", contender, **settings))
+                producers[contender.name].hear(PATIENCE)
+            stack.enter_context(testbed.round_trip(testbed.rtt))
+            for turn in range(sizes.turns):
+                for contender in contenders if turn % 2 else reversed(contenders):
+                    with testbed.phase(contender) as phase:
+                        producers[contender.name].tell()
+                        cost = producers[contender.name].hear(PATIENCE)
+                    _add(figures, contender, WAYS["delay"], cost)
+                    if contender.aws:
+                        calls = phase.traffic.data_calls / sizes.publish_singly
+                        figures.add(contender.name, WAYS["delay"], "API calls", calls, "/task")
 
     def marks(self, figures: Figures, testbed: Testbed) -> tuple[Mark, ...]:
         """A plain ``delay()`` costs no more than on Redis; batches and groups are as fast as on RabbitMQ."""
@@ -47,3 +70,8 @@ class Publish(Benchmark):
             (f"producer CPU of a delay() at {at(testbed.rtt)} ÷ Redis's", cpu, "<=", 1.0),
             *((what, ratio, ">=", 1.0) for what, ratio in rates),
         )
+
+
+def _add(figures: Figures, contender: Contender, title: str, cost: dict[str, float]) -> None:
+    figures.add(contender.name, title, "rate", cost["messages"] / cost["seconds"], "tasks/s")
+    figures.add(contender.name, title, "producer CPU", cost["cpu"] / cost["messages"] * 1e6, "µs/task")

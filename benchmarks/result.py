@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Final
 
 _COMPARISONS: Final = {">=": operator.ge, "<=": operator.le}
@@ -59,32 +60,39 @@ class Mark:
 
 
 class Figures:
-    """The figures of one benchmark, in the order they were found."""
+    """The figures of one benchmark, in the order they were found; the median of one that was found several times."""
 
-    def __init__(self, figures: Iterable[Figure] = ()) -> None:
-        self._figures = list(figures)
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str, str], tuple[str, list[float]]] = {}
 
     def add(self, contender: str, condition: str, name: str, value: float, unit: str) -> None:
         """Take one in."""
-        self._figures.append(Figure(contender, condition, name, value, unit))
+        self._values.setdefault((contender, condition, name), (unit, []))[1].append(value)
 
     def value(self, contender: str, condition: str, name: str) -> float | None:
         """The number, None where it was not measured."""
-        for figure in self._figures:
-            if (figure.contender, figure.condition, figure.name) == (contender, condition, name):
-                return figure.value
-        return None
+        values = self._all(contender, condition, name)
+        return median(values) if values else None
 
     def ratio(self, condition: str, name: str, ours: str, theirs: str) -> float | None:
-        """Our number in units of theirs; None where one of the two is missing or theirs is nought."""
-        mine, other = self.value(ours, condition, name), self.value(theirs, condition, name)
-        return mine / other if mine is not None and other else None
+        """Our number in units of theirs; None where one of the two is missing or theirs is nought.
+
+        Of several it is the median of the ratios: what was measured one after the other is compared, since the machine
+        is quicker at one time than at another.
+        """
+        pairs = zip(self._all(ours, condition, name), self._all(theirs, condition, name), strict=False)
+        ratios = [mine / other for mine, other in pairs if other]
+        return median(ratios) if ratios else None
+
+    def _all(self, contender: str, condition: str, name: str) -> list[float]:
+        return self._values.get((contender, condition, name), ("", []))[1]
 
     def __iter__(self) -> Iterator[Figure]:
-        return iter(self._figures)
+        for (contender, condition, name), (unit, values) in self._values.items():
+            yield Figure(contender, condition, name, median(values), unit)
 
     def __len__(self) -> int:
-        return len(self._figures)
+        return len(self._values)
 
 
 @dataclass(frozen=True)

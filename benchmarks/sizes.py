@@ -11,9 +11,11 @@ class Sizes:
     """Numbers of messages, queues and seconds.
 
     Attributes:
+        rounds: how often what is repeated is measured.
         backlog: tasks a worker drains.
         publish: tasks a producer publishes in batches or groups.
-        publish_singly: tasks it publishes one by one.
+        publish_singly: tasks it publishes one by one in its turn.
+        turns: how often it has its turn.
         instructions: messages counted under an instrumented interpreter.
         idle_seconds: how long idle workers are watched.
         idle_wait: length of their polls in seconds, None: what each has by default.
@@ -28,9 +30,11 @@ class Sizes:
         scaling_tasks: messages spread over those.
     """
 
+    rounds: int
     backlog: int
     publish: int
     publish_singly: int
+    turns: int
     instructions: int
     idle_seconds: float
     idle_wait: int | None
@@ -46,9 +50,11 @@ class Sizes:
 
 
 FULL: Final = Sizes(
+    rounds=5,
     backlog=5000,
     publish=2000,
-    publish_singly=500,
+    publish_singly=12,
+    turns=40,
     instructions=100,
     idle_seconds=60,
     idle_wait=None,
@@ -63,9 +69,11 @@ FULL: Final = Sizes(
     scaling_tasks=2000,
 )
 QUICK: Final = Sizes(
+    rounds=1,
     backlog=50,
     publish=40,
-    publish_singly=10,
+    publish_singly=5,
+    turns=2,
     instructions=10,
     idle_seconds=3,
     idle_wait=1,

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
@@ -19,6 +19,7 @@ from celery_integration.app_settings import Finding
 from celery_integration.batching import batch_groups, publish_batch
 from celery_integration.checks import check, check_at_start
 from celery_integration.draining import give_back_at_stop
+from celery_integration.driver import DRIVER
 from celery_integration.elections import hold_elections
 from celery_integration.health import HealthProbe, tell_health
 from celery_integration.prefetching import fetch_on_demand
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ("Finding", "HealthProbe", "check", "install", "publish_batch")
-
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 
 
 def install(
@@ -47,7 +45,7 @@ def install(
     a slot of the pool is free for it.
 
     Celery keeps the names of those transports on the classes of its bootsteps, so this holds for all apps of the
-    process that use ``sns-sqs://``. Call it before a worker starts.
+    process that use ``sns-sqs://``. Call it before a worker starts; of several calls the last one counts.
 
     Args:
         app: the app; it is returned.
@@ -68,12 +66,9 @@ def install(
     _grant(Gossip, gossip)
     if gossip:
         hold_elections(app)
-    if batches:
-        batch_groups(app)
-    if checks:
-        check_at_start(app)
-    if health is not None:
-        tell_health(app, health)
+    batch_groups(app, batches)
+    check_at_start(app, checks)
+    tell_health(app, health)
     fetch_on_demand(app)
     give_back_at_stop(app)
     return app
@@ -82,4 +77,4 @@ def install(
 def _grant(step: Any, wanted: bool) -> None:  # noqa: FBT001
     """Let this transport have one of Celery's bootsteps, or not."""
     change = step.compatible_transports.add if wanted else step.compatible_transports.discard
-    change(_DRIVER)
+    change(DRIVER)

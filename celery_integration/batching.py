@@ -14,14 +14,14 @@ from weakref import WeakSet
 
 from celery.canvas import group
 
+from celery_integration.driver import is_ours
+
 if TYPE_CHECKING:
     from celery import Celery
     from kombu import Producer
 
 __all__ = ("batch_groups", "publish_batch")
 
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 #: Messages after which a batch is flushed: kombu's own default.
 _MAX_SIZE: Final = 1000
 
@@ -30,7 +30,7 @@ _grouping: WeakSet[Celery] = WeakSet()
 
 
 class _Batches:
-    """The batch that is open in each thread, for one app."""
+    """The blocks of :func:`publish_batch` that are open in each thread, for one app."""
 
     def __init__(self, app: Celery) -> None:
         self._open = threading.local()
@@ -38,19 +38,30 @@ class _Batches:
         app.producer_or_acquire = self.producer_or_acquire
 
     def producer_or_acquire(self, producer: Producer | None = None) -> Any:
-        """Do what the method of the app does, with the producer of the open batch before any other of the pool."""
+        """Do what the method of the app does, with the producer of the open block before any other of the pool."""
         return self.acquire(producer if producer is not None else getattr(self._open, "producer", None))
 
     @contextmanager
-    def open(self, max_size: int) -> Iterator[Producer]:
-        """Open a batch; within another it is a part of that."""
+    def block(self, max_size: int) -> Iterator[Producer]:
+        """Gather all that the thread publishes."""
         before = getattr(self._open, "producer", None)
-        with self.producer_or_acquire() as producer, producer.batch(max_size):
+        with self.producer_or_acquire() as producer, _batch(producer, max_size):
             self._open.producer = producer
             try:
                 yield producer
             finally:
                 self._open.producer = before
+
+
+@contextmanager
+def _batch(producer: Producer, max_size: int = _MAX_SIZE) -> Iterator[None]:
+    """Gather what is published with a producer; within another batch of it in this thread it is a part of that."""
+    if getattr(producer._batch_local, "current", None) is not None:  # noqa: SLF001  # see tests/upstream
+        # Left by an exception, one of kombu's within another discards what that had gathered, and nobody is told.
+        yield
+        return
+    with producer.batch(max_size):
+        yield
 
 
 def publish_batch(app: Celery, max_size: int = _MAX_SIZE) -> Any:
@@ -62,25 +73,29 @@ def publish_batch(app: Celery, max_size: int = _MAX_SIZE) -> Any:
             for number in range(10_000):
                 add.delay(number, number)
 
-    A block that ends with an exception sends nothing more. Tasks published in other threads are not part of it. The
-    signal ``after_task_publish`` comes when a task is taken into the batch. With a broker whose transport has no
-    batches, tasks are sent one by one as ever.
+    A block that ends with an exception sends nothing more: what has filled a request may have been sent. A group, or
+    another such block, within it is a part of it; if that fails and the exception is caught, what it had published is
+    sent with the rest. Tasks published in other threads are not part of it. The signal ``after_task_publish`` comes
+    when a task is taken into the batch, whether it will be sent or not. With a broker whose transport has no batches,
+    tasks are sent one by one as ever.
 
     Args:
         app: whose tasks.
         max_size: messages after which what has been gathered is flushed, at least 1.
 
     Raises:
-        kombu.exceptions.BatchPublishError: on leaving, or on reaching ``max_size``, when not all were sent. That of
-            ``sns-sqs://``, ``PublishBatchFailed``, has the lists ``sent``, ``refused`` and ``unknown``, whose ``id`` is
-            the task's.
+        kombu.exceptions.BatchPublishError: on leaving, or on reaching ``max_size``, when not all were sent; at once
+            where AWS could not be asked where a task goes. That of ``sns-sqs://``, ``PublishBatchFailed``, has the
+            lists ``sent``, ``refused`` and ``unknown``, whose ``id`` is the task's.
     """
-    return _batches(app).open(max_size)
+    return _batches(app).block(max_size)
 
 
-def batch_groups(app: Celery) -> None:
-    """Have the groups of an app, and the headers of its chords, sent in batches."""
-    _batches(app)
+def batch_groups(app: Celery, wanted: bool) -> None:  # noqa: FBT001
+    """Have the groups of an app, and the headers of its chords, sent in batches, or no more."""
+    if not wanted:
+        _grouping.discard(app)
+        return
     _grouping.add(app)
     group._apply_tasks = _apply_in_batches  # noqa: SLF001  # see above
 
@@ -95,12 +110,9 @@ def _apply_in_batches(
     self: group, tasks: Any, producer: Producer | None = None, app: Celery | None = None, *args: Any, **kwargs: Any
 ) -> Generator[Any, None, None]:
     app = app or self.app
-    if app not in _grouping:
-        yield from _apply_one_by_one(self, tasks, producer, app, *args, **kwargs)
-        return
-    with app.producer_or_acquire(producer) as own, own.batch() if _ours(own) else nullcontext():
+    with app.producer_or_acquire(producer) as own, _batch(own) if _batches_groups(app, own) else nullcontext():
         yield from _apply_one_by_one(self, tasks, own, app, *args, **kwargs)
 
 
-def _ours(producer: Producer) -> bool:
-    return bool(producer.connection.transport.driver_type == _DRIVER)
+def _batches_groups(app: Celery, producer: Producer) -> bool:
+    return app in _grouping and is_ours(producer.connection)

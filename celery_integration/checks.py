@@ -31,9 +31,9 @@ def check(app: Celery) -> list[Finding]:
         app: the app, with its tasks: call it when they are imported.
     """
     connection = app.connection_for_read()
-    if not is_ours(connection):
-        return []
     try:
+        if not is_ours(connection):
+            return []
         settings = AppSettings(app, options_of(connection))
     except OptionsError as exc:
         advice = "see docs/configuration.md for the options there are"
@@ -41,9 +41,10 @@ def check(app: Celery) -> list[Finding]:
     return [finding for rule in (*TASK_CHECKS, *QUEUE_CHECKS) for finding in rule(settings)]
 
 
-def check_at_start(app: Celery) -> None:
-    """Have workers of an app warn of what is found, when they start."""
-    app.steps["worker"].add(SettingsCheck)
+def check_at_start(app: Celery, wanted: bool) -> None:  # noqa: FBT001
+    """Have workers of an app warn of what is found, when they start, or no more."""
+    steps = app.steps["worker"]
+    (steps.add if wanted else steps.discard)(SettingsCheck)
 
 
 class SettingsCheck(bootsteps.StartStopStep):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import bootsteps
 from celery.worker.consumer.gossip import Gossip
 
+from celery_integration.driver import is_ours
+
 if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ("hold_elections",)
 
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 #: Seconds for which acknowledgements wait: what a call may be late by, from worker to worker, or be heard out of order.
 _PATIENCE: Final = 2.0
 
@@ -40,7 +40,7 @@ class PatientElections(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Put the wait before what gossip does with a call."""
-        if parent.connection.transport.driver_type == _DRIVER:
+        if is_ours(parent.connection):
             parent.gossip.dispatcher = _Patient(parent.gossip.dispatcher, parent.timer)
 
 

@@ -6,6 +6,7 @@ import atexit
 import logging
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -75,8 +76,13 @@ class HealthProbe:
 _probes: WeakKeyDictionary[Celery, HealthProbe] = WeakKeyDictionary()
 
 
-def tell_health(app: Celery, probe: HealthProbe) -> None:
-    """Have workers of an app tell whether they are alive."""
+def tell_health(app: Celery, probe: HealthProbe | None) -> None:
+    """Have workers of an app tell whether they are alive; None: no more."""
+    if probe is None:
+        _probes.pop(app, None)
+        app.steps["worker"].discard(HealthWatch)
+        app.steps["consumer"].discard(HealthOfConsumer)
+        return
     _probes[app] = probe
     app.steps["worker"].add(HealthWatch)
     app.steps["consumer"].add(HealthOfConsumer)
@@ -88,6 +94,9 @@ class Watch:
     Args:
         probe: how it is told.
         hostname: the worker's name.
+
+    Raises:
+        ImproperlyConfigured: the file cannot be written, or the address not be bound.
     """
 
     def __init__(self, probe: HealthProbe, hostname: str) -> None:
@@ -101,16 +110,15 @@ class Watch:
         self._tasks = 0
         #: Whether the main loop has been asked to turn, and whether it has.
         self._asked = self._turned = False
-        self._file = HealthFile(Path(node_format(probe.file, hostname))) if probe.file else None
-        self._server = HealthServer(parse_address(probe.address), self.tell) if probe.address else None
+        self._file_fails = False
+        self._file = _file_of(probe, hostname)
+        self._server = _server_of(probe, self.tell)
 
     def start(self) -> None:
         """Begin to look."""
         signals.task_prerun.connect(self._task_begins, weak=False, dispatch_uid=self)
         signals.task_postrun.connect(self._task_ends, weak=False, dispatch_uid=self)
-        if self._file is not None:
-            self._file.tell(ready=False)
-            atexit.register(self._file.remove)
+        atexit.register(self._tell_file, ready=False)
         threading.Thread(target=self._run, name="celery-health-watch", daemon=True).start()
 
     def stop(self) -> None:
@@ -118,9 +126,8 @@ class Watch:
         self._ended.set()
         signals.task_prerun.disconnect(dispatch_uid=self)
         signals.task_postrun.disconnect(dispatch_uid=self)
-        if self._file is not None:
-            self._file.remove()
-            atexit.unregister(self._file.remove)
+        self._tell_file(ready=False)
+        atexit.unregister(self._tell_file)
         if self._server is not None:
             self._server.close()
 
@@ -140,8 +147,8 @@ class Watch:
     def rests(self, *, stopping: bool) -> None:
         """Note that the worker does not consume for now, or stops."""
         self._consuming, self._stopping = False, self._stopping or stopping
-        if stopping and self._file is not None:
-            self._file.remove()
+        if stopping:
+            self._tell_file(ready=False)
 
     def _task_begins(self, **_: Any) -> None:
         if threading.get_ident() == self._loop_thread:
@@ -181,8 +188,22 @@ class Watch:
             self._asked = True
             consumer.call_soon(self._turn)
         self._report(before)
-        if self._file is not None:
-            self._file.tell(ready=self._pulse.ready)
+        self._tell_file(ready=self._pulse.ready)
+
+    def _tell_file(self, *, ready: bool) -> None:
+        if self._file is None:
+            return
+        failed_before = self._file_fails
+        try:
+            self._file.tell(ready=ready)
+            self._file_fails = False
+        except OSError as exc:
+            self._file_fails = True
+            if not failed_before:
+                # A folder that has gone, a disk that is full: not the worker is ill, though a probe says so.
+                told = log_fields("health_file_failed", cause=exc)
+                words = "the health file cannot be %s, and says what is not so until it can: %s"
+                logger.error(words, "touched" if ready else "removed", exc, extra=told)  # noqa: TRY400
 
     def _report(self, before: tuple[str, ...]) -> None:
         complaints = self._pulse.complaints
@@ -192,6 +213,27 @@ class Watch:
             logger.error(words, self._probe.seconds, "; ".join(complaints), extra=told)
         elif before and not complaints:
             logger.info("the worker is healthy again", extra=log_fields("worker_healthy"))
+
+
+def _file_of(probe: HealthProbe, hostname: str) -> HealthFile | None:
+    if not probe.file:
+        return None
+    file = HealthFile(Path(node_format(probe.file, hostname)))
+    try:
+        file.tell(ready=True)
+        file.tell(ready=False)
+    except OSError as exc:
+        raise ImproperlyConfigured(f"HealthProbe(file={probe.file!r}) cannot be written: {exc}") from exc
+    return file
+
+
+def _server_of(probe: HealthProbe, tell: Callable[[], dict[str, Any]]) -> HealthServer | None:
+    if not probe.address:
+        return None
+    try:
+        return HealthServer(parse_address(probe.address), tell)
+    except OSError as exc:
+        raise ImproperlyConfigured(f"HealthProbe(address={probe.address!r}) cannot be bound: {exc}") from exc
 
 
 class HealthWatch(bootsteps.StartStopStep):
@@ -211,7 +253,8 @@ class HealthWatch(bootsteps.StartStopStep):
         """Begin.
 
         Raises:
-            ImproperlyConfigured: the address cannot be bound, or silence is borne for less than a poll takes.
+            ImproperlyConfigured: the file cannot be written, the address cannot be bound, or silence is borne for less
+                than a poll takes.
         """
         probe, options = _probes[parent.app], options_of(parent.app.connection_for_read())
         longest = options.wait_time_seconds + options.read_timeout
@@ -220,10 +263,7 @@ class HealthWatch(bootsteps.StartStopStep):
                 f"HealthProbe(seconds={probe.seconds:g}): a poll may take {longest:g} s, wait_time_seconds and"
                 " read_timeout together, so it must be more than that"
             )
-        try:
-            parent.health_watch = Watch(probe, parent.hostname)
-        except OSError as exc:
-            raise ImproperlyConfigured(f"HealthProbe(address={probe.address!r}) cannot be bound: {exc}") from exc
+        parent.health_watch = Watch(probe, parent.hostname)
         parent.health_watch.start()
 
     def stop(self, parent: Any) -> None:

@@ -13,13 +13,13 @@ from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 
+from celery_integration.driver import DRIVER, is_ours
+
 if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ("fetch_on_demand",)
 
-#: ``Transport.driver_type`` of ``kombu_sns_sqs``.
-_DRIVER: Final = "sns-sqs"
 #: The warning of Celery's that is not true here.
 _IGNORED: Final = "worker_disable_prefetch is only supported for Redis brokers"
 
@@ -41,7 +41,7 @@ class PrefetchOnDemand(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Put the condition over the consumers that are about to begin."""
-        if parent.connection.transport.driver_type == _DRIVER:
+        if is_ours(parent.connection):
             parent.task_consumer.channel.qos.fetch_on_demand(lambda: _slots(parent) - len(state.reserved_requests))
 
 
@@ -53,4 +53,4 @@ def _slots(consumer: Any) -> int:
 
 def _is_true(record: logging.LogRecord) -> bool:
     message = record.getMessage()
-    return not (message.startswith(_IGNORED) and f"transport: {_DRIVER}." in message)
+    return not (message.startswith(_IGNORED) and f"transport: {DRIVER}." in message)

@@ -111,11 +111,27 @@ def _waits(app: AppSettings) -> Iterator[tuple[str, float, QueueDeclaration]]:
     """Give the countdowns that settings know of: whose, for how many seconds, and on which queue."""
     for name, queue in app.sent_to(app.tasks).items():
         yield name, app.app.tasks[name].default_retry_delay or 0, queue
-    for name, entry in (app.conf.beat_schedule or {}).items():
-        options = entry.get("options") if isinstance(entry, Mapping) else None
-        sent_to = app.queue_of(str(entry["task"]), options) if options else None
+    for name, entry in _beat_entries(app):
+        options = entry.get("options")
+        sent_to = app.queue_of(str(entry.get("task")), options) if options else None
         if options and sent_to is not None:
             yield name, options.get("countdown") or 0, sent_to
+
+
+def _beat_entries(app: AppSettings) -> list[tuple[str, Mapping[str, Any]]]:
+    schedule = app.conf.beat_schedule or {}
+    return [(name, entry) for name, entry in schedule.items() if isinstance(entry, Mapping)]
+
+
+def _without_a_task(app: AppSettings) -> Iterator[Finding]:
+    """What beat is to send, and has no name."""
+    nameless = [name for name, entry in _beat_entries(app) if not entry.get("task")]
+    if nameless:
+        yield Finding(
+            settings="beat_schedule",
+            problem=f"{listed(nameless)} names no task",
+            advice="give it a 'task'",
+        )
 
 
 def _over_the_limit(seconds: float | timedelta | None) -> bool:
@@ -173,6 +189,7 @@ TASK_CHECKS: Final = (
     _settings_for_late_acks,
     _failed_tasks_discarded,
     _longer_than_a_lease_can_be,
+    _without_a_task,
     _long_lease,
     _connection_retry,
     _no_pool_of_connections,

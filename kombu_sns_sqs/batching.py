@@ -28,7 +28,7 @@ class Batcher(Generic[K, T]):
     Args:
         max_age: seconds after which a batch is due although it is not full.
         max_items: items of one batch.
-        max_bytes: bytes of one batch; an item larger than that goes alone.
+        max_bytes: bytes of one batch, unless :meth:`add` says otherwise; an item larger than that goes alone.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class Batcher(Generic[K, T]):
         """Whether nothing waits."""
         return not self._open and not self._full
 
-    def add(self, key: K, item: T, *, now: float, size: int = 0) -> bool:
-        """Take an item in; True where that made a batch due."""
-        full = len(self._full)
+    def add(self, key: K, item: T, *, now: float, size: int = 0, max_bytes: int | None = None) -> bool:
+        """Take an item in; True where that made a batch due. ``max_bytes``: of the batches of this key."""
+        full, limit = len(self._full), self.max_bytes if max_bytes is None else max_bytes
         batch = self._open.get(key)
-        if batch is not None and batch.size + size > self.max_bytes:
+        if batch is not None and batch.size + size > limit:
             self._close(key)
             batch = None
         if batch is None:
             batch = self._open[key] = _Batch(since=now)
         batch.items.append(item)
         batch.size += size
-        if len(batch.items) >= self.max_items or batch.size >= self.max_bytes:
+        if len(batch.items) >= self.max_items or batch.size >= limit:
             self._close(key)
         return len(self._full) > full or self.max_age <= 0
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from kombu_sns_sqs.errors import OptionsError
 
@@ -67,10 +67,10 @@ class BrokerURL:
 
     @property
     def printable(self) -> str:
-        """The URL without its keys."""
+        """The URL without its keys; to be read again it has to say the same."""
         port = f":{self.port}" if self.port else ""
-        path = f"/{self.prefix}" if self.prefix else ""
-        query = "&".join(f"{key}={value}" for key, value in self.options.items())
+        path = f"/{quote(self.prefix)}" if self.prefix else ""
+        query = urlencode(self.options, quote_via=quote, safe=":/,")
         return f"{SCHEME}://{self.host}{port}{path}" + (f"?{query}" if query else "")
 
     def with_keys(self, keys: str | None) -> BrokerURL:
@@ -93,9 +93,10 @@ class BrokerURL:
         if scheme != SCHEME:
             raise OptionsError(f"the scheme of the broker URL is {scheme!r}: expected {SCHEME}://")
         user, at, address = rest.rpartition("@")
+        if at and "?" in user:
+            # What is behind the last '@' is not the host then.
+            raise OptionsError("the broker URL has an '@' behind a '?': write it as %40, and a '?' in a key as %3F")
         address, _, query = address.partition("?")
-        if at and not address and "?" in user:
-            raise OptionsError("the broker URL has an '@' in its query: write it as %40")
         host_port, _, prefix = address.partition("/")
         key, secret = _keys(user) if user else (None, None)
         host, port = _host_port(host_port)
@@ -139,6 +140,8 @@ _QUERY_NAMES: Final = {"ssl": "is_secure"}
 _SECRET_NAMES: Final = frozenset(
     f"{prefix}{name}" for prefix in ("", "aws_") for name in ("access_key_id", "secret_access_key", "session_token")
 )
+#: As in the URL of an endpoint behind a proxy that asks for them.
+_USER_IN_URL: Final = re.compile(r"://.*@")
 
 
 def _options(query: str) -> dict[str, str]:
@@ -152,6 +155,11 @@ def _options(query: str) -> dict[str, str]:
             raise OptionsError(
                 f"{key} cannot be an option of the broker URL, which is shown: put it into"
                 " broker_transport_options, or key:secret@ before the host"
+            )
+        if _USER_IN_URL.search(value):
+            raise OptionsError(
+                f"{key} in the broker URL, which is shown, has a user and a password: put it into"
+                " broker_transport_options"
             )
         if _QUERY_NAMES.get(key, key) in options:
             raise OptionsError(f"the broker URL gives the option {key!r} twice")

@@ -214,7 +214,6 @@ class Channel(WithReplies, WithoutExchangeBindings):
 
     def basic_get(self, queue: str, no_ack: bool = False, **_options: Any) -> message.Message | None:
         """Fetch one message, None where there is none."""
-        self._settle()
         delivery = get_one(self._open, self._open.provisioner.queue_to_consume(queue))
         if delivery is None:
             return None

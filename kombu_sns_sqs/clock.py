@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 #: Gives seconds since a point that never changes.
 Clock = Callable[[], float]
 
 
-def _boot_time() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 #: Linux's monotonic clock stands still in a suspended machine: every lease would look fresh when it wakes up.
 #: https://www.man7.org/linux/man-pages/man2/clock_gettime.2.html
-lease_clock: Final[Clock] = _boot_time if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+lease_clock: Final[Clock] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)

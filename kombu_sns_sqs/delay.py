@@ -93,8 +93,9 @@ def relative_seconds(headers: Mapping[str, Any], properties: Mapping[str, Any]) 
     Raises:
         MessageError: what it says is not a number from 0 up.
     """
-    seconds = next((properties[name] for name in RELATIVE_DELAY if properties.get(name) is not None), None)
-    name, scale, value = RELATIVE_DELAY[0], 1, seconds
+    name, scale, value = RELATIVE_DELAY[0], 1, properties.get(RELATIVE_DELAY[0])
+    if value is None:
+        value = properties.get(RELATIVE_DELAY[1])
     if value is None and headers.get(_MILLISECONDS) is not None:
         name, scale, value = _MILLISECONDS, 1000, headers[_MILLISECONDS]
     if value is None:

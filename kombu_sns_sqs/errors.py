@@ -61,7 +61,13 @@ __all__ = (
 
 
 class Error(Exception):
-    """Anything this transport raises."""
+    """Anything this transport raises.
+
+    Args:
+        failure: of the request that has failed, where it was one.
+    """
+
+    failure: Failure | None = None
 
 
 class OptionsError(Error, ValueError):
@@ -279,4 +285,6 @@ _HINTS: Final[dict[Kind, str]] = {
 def exception_for(failure: Failure) -> Error:
     """Translate a failure into the exception the door raises: AWS's words, and where they are not enough, ours."""
     hint = _HINTS.get(failure.kind)
-    return _EXCEPTIONS[failure.kind](f"{failure}; {hint}" if hint else str(failure))
+    error = _EXCEPTIONS[failure.kind](f"{failure}; {hint}" if hint else str(failure))
+    error.failure = failure
+    return error

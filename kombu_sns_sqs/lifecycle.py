@@ -88,8 +88,8 @@ class Housekeeper:
         with self._wakeup:
             if self._thread is None or self._pid != os.getpid():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                # While the interpreter ends none begins: one that has not cannot be waited for either.
                 thread.start()
-                # Not before it has begun: where the machine has no thread to give, the next job asks for one again.
                 self._thread, self._pid = thread, os.getpid()
 
     def call_later(self, delay: float, job: Callable[[], None]) -> None:

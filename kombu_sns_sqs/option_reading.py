@@ -77,6 +77,7 @@ def read_options(url: BrokerURL, transport_options: Mapping[str, Any]) -> Option
     given = _merge(url, transport_options)
     _report_needless(given)
     identity = _identity(url, given)
+    # What makes an identity is no longer among them.
     known = {name: convert(given.pop(name)) for name, convert in _CONVERTERS.items() if name in given}
     known["predefined_queues"] = _predefined(
         PredefinedQueue, "predefined_queues", "url", given.pop("predefined_queues", None), identity, _OF_ONE_QUEUE
@@ -101,12 +102,21 @@ def _merge(url: BrokerURL, transport_options: Mapping[str, Any]) -> dict[str, An
             name = _ALIASES.get(key, key)
             if value is None:
                 continue
-            if name in merged and str(merged[name]) != str(value):
+            if name in merged and not _agree(name, merged[name], value):
                 raise OptionsError(f"the option {key!r} of {source} contradicts another setting of {name!r}")
             merged[name] = value
     if url.prefix and merged.setdefault("queue_name_prefix", url.prefix) != url.prefix:
         raise OptionsError("the path of the broker URL and the option 'queue_name_prefix' differ: give one of them")
     return merged
+
+
+def _agree(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of an option say the same, though a URL spells it otherwise: 0 and False, 5 and 5.0."""
+    if str(one) == str(other):
+        return True
+    # Reading hooks may make an object.
+    read = None if name == "hooks" else _CONVERTERS.get(name)
+    return read is not None and bool(read(one) == read(other))
 
 
 def _report_needless(given: dict[str, Any]) -> None:
@@ -170,7 +180,7 @@ def _unknown(name: str, valid: frozenset[str] | None = None) -> str:
 
 def _integer(name: str, value: Any) -> int:
     number = _number(name, value)
-    if number != int(number):
+    if not number.is_integer():
         raise OptionsError(f"{name} is {value!r}: it must be a whole number")
     return int(number)
 
@@ -224,7 +234,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _names(name: str, value: Any) -> frozenset[str]:
-    names = value.split(",") if isinstance(value, str) else value
+    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in names):
         raise OptionsError(f"{name} is {value!r}: it must be a list of names")
     return frozenset(names)
@@ -250,7 +260,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
     name: _converter(convert, name)
     for convert, names in {
         _text: ("queue_name_prefix", "topology", "compat", "event_exchange"),
-        _integer: ("wait_time_seconds", "get_wait_seconds", "visibility_timeout", "prefetch_limit"),
+        _integer: ("wait_time_seconds", "get_wait_seconds", "visibility_timeout", "prefetch_limit", "role_seconds"),
         _number: (
             "overflow_seconds",
             "ack_delay",
@@ -264,7 +274,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
             "connect_timeout",
             "read_timeout",
         ),
-        _flag: ("eta_by_sqs", "filter_policies"),
+        _flag: ("eta_by_sqs", "filter_policies", "is_secure"),
         read_backoff_policy: ("backoff_policy",),
         _names: ("backoff_tasks",),
         _function: ("on_lease_lost",),
@@ -283,5 +293,5 @@ VALID_NAMES: Final = (
     | _IDENTITY_KEYS
     | _ALIASES.keys()
     | _NEEDLESS.keys()
-    | {"predefined_queues", "predefined_exchanges", "is_secure", "port", "sts_token_buffer_time"}
+    | {"predefined_queues", "predefined_exchanges", "port", "sts_token_buffer_time"}
 )

@@ -35,7 +35,7 @@ from kombu_sns_sqs.publishing.courier import Courier
 from kombu_sns_sqs.publishing.dead_letter_targets import DeadLetterTargets
 from kombu_sns_sqs.publishing.postponing import Postponing
 from kombu_sns_sqs.publishing.publisher import Publisher
-from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch
+from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch, tell_of_event
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
 from kombu_sns_sqs.replies import Mailboxes, Replies
@@ -164,6 +164,7 @@ class Services:
             client=BlockingClient(self.sessions, Backoff(attempts=1), tell=self.watch.api_call),
             delay=self.options.event_delay,
             forget_topic=self.directory.forget_topic,
+            tell=None if self.watch.publish is None else partial(tell_of_event, self.watch.publish),
         )
 
     def _make_hopper(self) -> Hopper:
@@ -238,15 +239,16 @@ class Services:
         self._verified = False
 
     def settle(self, timeout: float) -> bool:
-        """See all that was asked carried out: dead letters, deletions, give-backs, events; False if not in time."""
+        """See carried out what was asked of messages: dead letters, deletions, give-backs; False if not in time."""
         deadline = time.monotonic() + timeout
         buried = self.dead_letters.flush(timeout)
-        settled = self.settler.flush(_left(deadline))
-        return self.courier.flush(_left(deadline)) and settled and buried
+        return self.settler.flush(_left(deadline)) and buried
 
     def settle_before_close(self) -> None:
-        """See it carried out before a connection closes, but not for long where that was in vain a moment ago."""
-        if not self.settle(_left(self._patience.deadline())):
+        """See it, and events, out before a connection closes, but not for long where that was in vain a moment ago."""
+        deadline = self._patience.deadline()
+        settled = self.settle(_left(deadline))
+        if not (self.courier.flush(_left(deadline)) and settled):
             self._patience.was_in_vain()
 
     def finish_polls(self, polls: LastPolls) -> None:

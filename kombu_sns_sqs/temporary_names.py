@@ -29,6 +29,7 @@ __all__ = (
     "first_of",
     "is_for_replies",
     "is_found_by_name",
+    "is_swept",
     "mark_of",
     "parse_temporary",
     "sweeper_queue_name",
@@ -160,6 +161,11 @@ def temporary_name_of(name: str, *, prefix: str = "") -> str:
 def is_found_by_name(aws_name: str, prefix: str = "") -> bool:
     """Whether this may be a name that :func:`temporary_name_of` has made."""
     return aws_name.startswith(prefix) and bool(_NAMED_SHAPE.fullmatch(aws_name[len(prefix) :]))
+
+
+def is_swept(aws_name: str, prefix: str = "") -> bool:
+    """Whether the one ListQueues shows it as a temporary queue: only what is found so is looked after."""
+    return is_found_by_name(aws_name, prefix) or parse_temporary(aws_name, prefix) is not None
 
 
 def mark_of(aws_name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import amqp
 from kombu.transport import base
@@ -71,10 +72,10 @@ class Transport(base.Transport):
             CredentialsRefused: no credentials, or unknown ones.
             ConnectionFailed: no answer.
         """
-        if len(self.client.alt or ()) > 1 and any("?" in str(url) for url in self.client.alt):
+        if len(self.client.alt or ()) > 1 and any(set("?@") & set(str(url)) for url in self.client.alt):
             raise OptionsError(
-                "a list of broker URLs cannot have options after '?': kombu loses them when it switches;"
-                " put them into broker_transport_options"
+                "a list of broker URLs cannot have options after '?', which kombu loses when it switches, nor keys"
+                " before '@', which it shows: put them into broker_transport_options"
             )
         if self._pid != os.getpid():
             # What there was is the parent's.
@@ -102,16 +103,19 @@ class Transport(base.Transport):
     @property
     def services(self) -> Services:
         """What this connection shares with others; its own in a forked child."""
-        if self._services is None or self._pid != os.getpid():
+        # Read once: another thread may collect the connection.
+        services = self._services
+        if services is None or self._pid != os.getpid():
             raise amqp.RecoverableConnectionError("the connection is closed, or was made before a fork")
-        return self._services
+        return services
 
     @property
     def receiver(self) -> Receiver:
         """The way in of this connection."""
-        if self._receiver is None or self._pid != os.getpid():
+        receiver = self._receiver
+        if receiver is None or self._pid != os.getpid():
             raise amqp.RecoverableConnectionError("the connection is closed, or was made before a fork")
-        return self._receiver
+        return receiver
 
     def verify_connection(self, connection: Transport) -> bool:
         """Whether the connection is open, and of this process."""
@@ -191,7 +195,7 @@ class Transport(base.Transport):
     def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         """Show the URL; keys only where ``include_password`` asks for them."""
         if include_password and self.client.password:
-            return self.url.printable.replace("://", f"://{self.client.password}@", 1)
+            return self.url.printable.replace("://", f"://{quote(self.client.password, safe=':/+=')}@", 1)
         return self.url.printable
 
     def driver_version(self) -> str:

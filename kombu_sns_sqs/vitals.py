@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from amqp import RecoverableConnectionError
+
 from kombu_sns_sqs.clock import lease_clock
 from kombu_sns_sqs.connections import open_transport
 
@@ -76,8 +78,12 @@ def health(connection: Connection) -> Health:
     transport = open_transport(connection)
     if transport is None:
         return Health()
-    settler = transport.services.settler
-    lanes = [lane for lane in list(transport.receiver.lanes.values()) if lane.consumers]
+    try:
+        settler, receiver = transport.services.settler, transport.receiver
+    except RecoverableConnectionError:
+        # It was collected since, by the thread that met an error.
+        return Health()
+    lanes = [lane for lane in list(receiver.lanes.values()) if lane.consumers]
     return Health(
         connected=True,
         queues=tuple(QueueHealth.of(lane) for lane in lanes),

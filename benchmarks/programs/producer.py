@@ -3,6 +3,8 @@
 Settings: ``way`` (``delay``: one by one; ``batch``: inside kombu's ``Producer.batch()``; ``group``: Celery's groups of
 a thousand), ``messages``, ``queue``; ``queues`` to spread them; ``gate`` for a count of instructions; ``skip``,
 how many make connections and look up what has to be looked up: they are published, and not in the figures.
+
+With ``in_turns`` it says ``{"ready": true}`` after those, and publishes ``messages`` whenever it reads a line.
 """
 
 from __future__ import annotations
@@ -57,10 +59,19 @@ def main(settings: dict[str, Any]) -> None:
     publish = WAYS[settings["way"]]
     messages = settings["messages"]
     queues = cycle(settings.get("queues") or [settings["queue"]])
+    if settings.get("in_turns"):
+        publish(list(islice(queues, WARM_UP)))
+        print(json.dumps({"ready": True}), flush=True)
+        for _ in sys.stdin:
+            _measure(publish, list(islice(queues, messages)), Gate(None))
+        return
     warm_up = min(settings.get("skip", WARM_UP), messages - 1)
     publish(list(islice(queues, warm_up)))
-    targets = list(islice(queues, messages - warm_up))
-    with Gate(settings.get("gate")):
+    _measure(publish, list(islice(queues, messages - warm_up)), Gate(settings.get("gate")))
+
+
+def _measure(publish: Callable[[Iterable[str]], None], targets: list[str], gate: Gate) -> None:
+    with gate:
         begun, cpu = time.monotonic(), time.process_time()
         publish(targets)
         seconds, cpu = time.monotonic() - begun, time.process_time() - cpu

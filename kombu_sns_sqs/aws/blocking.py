@@ -82,12 +82,17 @@ class BlockingClient:
     def _perform(self, operation: Operation) -> tuple[Reply, int]:
         """Give the reply, and how often the request was repeated."""
         until = math.inf if operation.patience is None else time.monotonic() + operation.patience
-        for attempt in range(1, self._retry.attempts):
-            reply = self._attempt(operation)
-            if reply.failure is None or not reply.failure.kind.passing or self._closed or time.monotonic() >= until:
-                return reply, attempt - 1
-            self._sleep(self._retry.delay(attempt, self._chance))
-        return self._attempt(operation), self._retry.attempts - 1
+        retries = 0
+        while (
+            (reply := self._attempt(operation)).failure is not None
+            and reply.failure.kind.passing
+            and retries + 1 < self._retry.attempts
+            and not self._closed
+            and time.monotonic() < until
+        ):
+            retries += 1
+            self._sleep(self._retry.delay(retries, self._chance))
+        return reply, retries
 
     def close(self) -> None:
         """Close idle connections; calls in other threads end with what they are doing, and repeat nothing."""

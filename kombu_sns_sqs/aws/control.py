@@ -126,11 +126,21 @@ class ControlPlane:
         """
         token = None
         while True:
-            page = self.ask(identity, service, method, **arguments, **({"NextToken": token} if token else {}))
-            yield from page.get(rows) or ()
-            token = page.get("NextToken")
-            if not token:
+            found, token = self.page(identity, service, method, rows, token, **arguments)
+            yield from found
+            if token is None:
                 return
+
+    def page(
+        self, identity: Identity, service: str, method: str, rows: str, token: str | None, **arguments: Any
+    ) -> tuple[list[Any], str | None]:
+        """Give the rows of one page of an answer, and the token of the next; None: there is none.
+
+        Raises:
+            Error: as :meth:`ask`.
+        """
+        answer = self.ask(identity, service, method, **arguments, **({"NextToken": token} if token else {}))
+        return list(answer.get(rows) or ()), answer.get("NextToken") or None
 
     def account_id(self, identity: Identity) -> str | Failure:
         """The account behind an identity."""

@@ -20,8 +20,12 @@ _KEEPALIVE: Final = 30
 #: Seconds for which a resolved name is believed.
 _NAMES_LAST: Final = 60
 
+_OK: Final = 200
+_NONE: Final[dict[str, str]] = {}
 #: How the names of those headers begin that a reply is read from: ``Date`` and ``X-Amzn-…``.
 _READ: Final = frozenset({b"d", b"D", b"x", b"X"})
+#: A request of more bytes is not left with an idle handle.
+_LARGE: Final = 1 << 14
 
 #: libcurl's error → a name for it; all others keep their number.
 #: https://curl.se/libcurl/c/libcurl-errors.html
@@ -49,13 +53,14 @@ class CurlHandle:
     connection, where not one byte of an answer has come.
     """
 
-    __slots__ = ("_body", "_headers", "_session", "_timeout", "_url", "curl")
+    __slots__ = ("_body", "_headers", "_large", "_session", "_timeout", "_url", "curl")
 
     def __init__(self) -> None:
         self.curl = pycurl.Curl()
         self._session: Session | None = None
         self._url = ""
         self._timeout = -1.0
+        self._large = False
         self._headers: list[bytes] = []
         self._body: list[bytes] = []
         self.curl.setopt(pycurl.HEADERFUNCTION, self._headers.append)
@@ -76,20 +81,23 @@ class CurlHandle:
         headers.append("Expect:")
         self.curl.setopt(pycurl.HTTPHEADER, headers)
         self.curl.setopt(pycurl.POSTFIELDS, signed.body)
+        self._large = len(signed.body) > _LARGE
 
     def unload(self) -> None:
-        """Let go of request and answer; the connection is kept."""
+        """Let go of the answer, and of a request that takes room; the connection is kept."""
         self._headers.clear()
         self._body.clear()
-        self.curl.setopt(pycurl.POSTFIELDS, b"")
-        self.curl.setopt(pycurl.HTTPHEADER, [])
+        if self._large:
+            self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def reply(self, operation: Operation, error: tuple[int, str] | None = None) -> Reply:
         """Read the answer of a transfer that has ended; ``error``: libcurl's number and message, where it failed."""
         if error is not None:
             return unreachable(operation, _CODES.get(error[0], f"Curl{error[0]}"), error[1])
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        return read_reply(operation, status, self._named_headers(), b"".join(self._body))
+        # Of a success they tell the time alone, which few ask for.
+        headers = self._named_headers() if operation.dated or status != _OK else _NONE
+        return read_reply(operation, status, headers, b"".join(self._body))
 
     def close(self) -> None:
         """Close the handle, and its connections where they are its own."""

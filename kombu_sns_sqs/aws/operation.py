@@ -61,6 +61,7 @@ class Operation:
             others as well, since delivery is at least once; who must not repeat asks an engine that does not retry.
         read_timeout: seconds the answer may take, where that is longer than the session's own; None: the session's.
         patience: seconds after which it is not begun again, though it may have failed in passing; None: no limit.
+        dated: whether the reply has to say when it was given.
     """
 
     service: str
@@ -73,3 +74,4 @@ class Operation:
     unsigned: tuple[tuple[str, str], ...] = ()
     read_timeout: float | None = None
     patience: float | None = None
+    dated: bool = False

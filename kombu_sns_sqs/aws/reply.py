@@ -34,7 +34,8 @@ class Reply:
     Args:
         value: what ``operation.parse`` made of the answer; None where the request failed.
         failure: why it failed, or None.
-        date: the ``Date`` header of the answer in epoch seconds: AWS's clock, not ours. None without an answer.
+        date: the ``Date`` header of the answer in epoch seconds: AWS's clock, not ours. None without an answer; who
+            makes the operation has to ask for it.
     """
 
     value: Any = None
@@ -63,7 +64,7 @@ def unreachable(operation: Operation, code: str, message: str = "") -> Reply:
 
 def read_reply(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """Turn an HTTP answer into a reply; the names in ``headers`` are lower case."""
-    date = _epoch_seconds(headers.get("date"))
+    date = _epoch_seconds(headers.get("date")) if operation.dated else None
     if status != _OK:
         return Reply(failure=parse_failure(operation, status, headers, body), date=date)
     try:

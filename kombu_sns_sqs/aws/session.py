@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
@@ -164,13 +165,16 @@ class Session:
             OptionsError: no region is known.
             botocore.exceptions.BotoCoreError: they could not be renewed; :meth:`failure_of` reads it.
         """
-        with Secretly():
-            keys = self._credentials().get_frozen_credentials()
-            found = self._found
-            signer = found.signers.get(operation.service) if found is not None else None
+        found = self._found
+        signer = found.signers.get(operation.service) if found is not None else None
+        if signer is None or not signer.lasting:
+            with Secretly():
+                credentials = self._credentials()
+                keys = credentials.get_frozen_credentials()
             if signer is None or signer.credentials != keys:
-                signer = self._new_signer(operation.service, keys)
-            headers = signer.sign(dict(operation.headers), operation.body)
+                # Botocore's class of keys that nobody renews; they are not asked for with each request.
+                signer = self._new_signer(operation.service, keys, lasting=type(credentials) is Credentials)
+        headers = signer.sign(operation.headers, operation.body)
         return SignedRequest(url=signer.url, headers=headers + operation.unsigned, body=operation.body)
 
     def timeout_of(self, operation: Operation) -> float:
@@ -220,7 +224,7 @@ class Session:
                 self._found = _Found(botocore=open_session(self.identity, self._create_sts))
             return self._found
 
-    def _new_signer(self, service: str, keys: Any) -> Signer:
+    def _new_signer(self, service: str, keys: Any, *, lasting: bool) -> Signer:
         meta = self.control(service).meta
         signer = Signer(
             keys,
@@ -228,6 +232,7 @@ class Session:
             region=meta.region_name,
             url=meta.endpoint_url.rstrip("/") + "/",
             user_agent=meta.config.user_agent,
+            lasting=lasting,
         )
         with self._lock:
             self._state().signers[service] = signer

@@ -40,6 +40,7 @@ class Sessions:
         }
         self._clock = clock
         self._sessions: dict[Identity, Session] = {}
+        self._latest: tuple[Identity | None, Session | None] = (None, None)
         self._renewed: dict[Identity, float] = {}
         self.abandon()
         tell_after_fork(self)
@@ -50,13 +51,18 @@ class Sessions:
         Raises:
             OptionsError: its profile does not exist.
         """
-        session = self._sessions.get(identity)
-        if session is not None:
+        # An identity has many fields to look up by, and most requests are signed by the one before.
+        before, session = self._latest
+        if identity is before and session is not None:
             return session
-        with self._lock:
-            if identity not in self._sessions:
-                self._sessions[identity] = Session(identity, **self._arguments)
-            return self._sessions[identity]
+        session = self._sessions.get(identity)
+        if session is None:
+            with self._lock:
+                if identity not in self._sessions:
+                    self._sessions[identity] = Session(identity, **self._arguments)
+                session = self._sessions[identity]
+        self._latest = identity, session
+        return session
 
     def refresh(self, identity: Identity) -> None:
         """Force new credentials, after AWS has called the present ones expired.

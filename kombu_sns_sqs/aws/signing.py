@@ -1,48 +1,54 @@
-"""botocore's Signature Version 4, with what is the same for every request worked out once.
+"""Signature Version 4, with what is the same for every request worked out once.
 
-Signing is what a request costs most: botocore takes up the URL, every header and four keys anew each time. The steps
-stay botocore's, and so does their order; these answer from memory.
+How a request is put down to be signed is botocore's business, and asked of it once for each set of headers; what
+differs from one request to the next, date, body and signature, is filled in here. A publish comes after a wait, when
+the processor has forgotten all code and data of it: what it costs is the number of places it touches.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
 from __future__ import annotations
 
 import hmac
+import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
 __all__ = ("Signer",)
 
-
-class _Request:
-    """What botocore's signer asks of a request: a POST without a query."""
-
-    __slots__ = ("body", "context", "headers", "method", "params", "url")
-
-    def __init__(self, url: str, headers: dict[str, str], body: bytes) -> None:
-        self.method = "POST"
-        self.url = url
-        self.headers = headers
-        self.body = body
-        self.params: Mapping[str, str] = {}
-        self.context: dict[str, Any] = {}
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+#: Stands for the date of a request in a form.
+_SOME_DATE: Final = "20000101T000000Z"
+_DATE: Final = "%Y%m%dT%H%M%SZ"
 
 
-class _Key(NamedTuple):
-    """What a day's signatures have in common."""
+class _Form(NamedTuple):
+    """What requests with the same headers have in common: the canonical request before and after its date."""
 
-    day: str
-    scope: str
-    key: bytes
+    head: str
+    tail: str
+    signed_headers: str
 
 
-class Signer(SigV4Auth):
+class _Moment(NamedTuple):
+    """What the signatures of a second have in common: the date, what is signed before the hash, and the day's key."""
+
+    second: int
+    date: str
+    preamble: str
+    credential: str
+    key: hmac.HMAC
+
+
+_NEVER: Final = _Moment(-1, "", "", "", hmac.new(b"", digestmod=sha256))
+
+
+class Signer:
     """Signs POSTs to one endpoint with one set of credentials. Safe for threads.
 
     Args:
@@ -50,66 +56,65 @@ class Signer(SigV4Auth):
         service: ``"sqs"`` or ``"sns"``.
         url: where the requests are posted to.
         user_agent: sent along, unsigned.
+        lasting: whether the credentials are never renewed.
+        clock: epoch seconds.
     """
 
-    def __init__(self, credentials: Any, *, service: str, region: str, url: str, user_agent: str) -> None:
-        super().__init__(credentials, service, region)
+    def __init__(
+        self,
+        credentials: Any,
+        *,
+        service: str,
+        region: str,
+        url: str,
+        user_agent: str,
+        lasting: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.credentials = credentials
+        self.lasting = lasting
         self.url = url
-        self._user_agent = user_agent
-        self._host: str = super().headers_to_sign(_Request(url, {}, b""))["host"]
-        self._path = self._normalize_url_path(urlsplit(url).path)
-        self._key = _Key("", "", b"")
-        #: The names of a request's headers → each in lower case and as it is, sorted, and the list that is signed.
-        self._orders: dict[tuple[str, ...], tuple[list[tuple[str, str]], str]] = {}
+        self._auth = SigV4Auth(credentials, service, region)
+        self._scope = f"{region}/{service}/aws4_request"
+        self._clock = clock
+        self._forms: dict[tuple[tuple[str, str], ...], _Form] = {}
+        self._moment = _NEVER
+        token = (("X-Amz-Security-Token", credentials.token),) if credentials.token else ()
+        self._more: tuple[tuple[str, str], ...] = (*token, ("User-Agent", user_agent))
 
-    def sign(self, headers: Mapping[str, str], body: bytes) -> tuple[tuple[str, str], ...]:
+    def sign(self, headers: tuple[tuple[str, str], ...], body: bytes) -> tuple[tuple[str, str], ...]:
         """Give the headers to send: those given, which are all signed, and those that make the signature."""
-        request = _Request(self.url, dict(headers), body)
-        self.add_auth(request)
-        return (*request.headers.items(), ("User-Agent", self._user_agent))
+        form = self._forms.get(headers) or self._new_form(headers)
+        second = int(self._clock())
+        moment = self._moment
+        if moment.second != second:
+            moment = self._moment = self._new_moment(second)
+        canonical = f"{form.head}{moment.date}{form.tail}{sha256(body).hexdigest()}"
+        mac = moment.key.copy()
+        mac.update(f"{moment.preamble}{sha256(canonical.encode()).hexdigest()}".encode())
+        authorization = f"{moment.credential}, SignedHeaders={form.signed_headers}, Signature={mac.hexdigest()}"
+        return (*headers, ("X-Amz-Date", moment.date), ("Authorization", authorization), *self._more)
 
-    # -- the steps of botocore's add_auth() ----------------------------------------------------------------------
+    def _new_form(self, headers: tuple[tuple[str, str], ...]) -> _Form:
+        signed = {**dict(headers), **dict(self._more[:-1]), "X-Amz-Date": _SOME_DATE}
+        request = AWSRequest("POST", self.url, signed, data=b"")
+        head, _, tail = self._auth.canonical_request(request).partition(_SOME_DATE)
+        names = self._auth.signed_headers(self._auth.headers_to_sign(request))
+        # The last line is the hash of the body, here of an empty one.
+        form = self._forms[headers] = _Form(head, tail[: tail.rindex("\n") + 1], names)
+        return form
 
-    def canonical_request(self, request: _Request) -> str:
-        """Give the request in the form that is signed."""
-        headers = request.headers
-        order, signed = self._order(tuple(headers))
-        lines = "\n".join([f"{lower}:{headers.get(name, self._host)}" for lower, name in order])
-        return f"POST\n{self._path}\n\n{lines}\n\n{signed}\n{sha256(request.body).hexdigest()}"
+    def _new_moment(self, second: int) -> _Moment:
+        date = time.strftime(_DATE, time.gmtime(second))
+        day = date[:8]
+        scope = f"{day}/{self._scope}"
+        before = self._moment
+        key = before.key if before.date[:8] == day else self._key_of(scope)
+        credential = f"{_ALGORITHM} Credential={self.credentials.access_key}/{scope}"
+        return _Moment(second, date, f"{_ALGORITHM}\n{date}\n{scope}\n", credential, key)
 
-    def headers_to_sign(self, request: _Request) -> Mapping[str, str]:
-        """Give what :meth:`signed_headers` takes."""
-        return request.headers
-
-    def signed_headers(self, headers_to_sign: Mapping[str, str]) -> str:
-        """Name the headers that are signed."""
-        return self._order(tuple(headers_to_sign))[1]
-
-    def scope(self, request: _Request) -> str:
-        """Say whose key signs, and for what."""
-        return f"{self.credentials.access_key}/{self.credential_scope(request)}"
-
-    def credential_scope(self, request: _Request) -> str:
-        """Say for what a key of the day is good."""
-        return self._key_of(request).scope
-
-    def signature(self, string_to_sign: str, request: _Request) -> str:
-        """Sign with the key of the day."""
-        return hmac.digest(self._key_of(request).key, string_to_sign.encode(), "sha256").hex()
-
-    def _order(self, names: tuple[str, ...]) -> tuple[list[tuple[str, str]], str]:
-        order = self._orders.get(names)
-        if order is None:
-            lower = sorted((name.lower(), name) for name in (*names, "Host"))
-            order = self._orders[names] = lower, ";".join(name for name, _ in lower)
-        return order
-
-    def _key_of(self, request: _Request) -> _Key:
-        day = request.context["timestamp"][:8]
-        if self._key.day != day:
-            parts = day, self._region_name, self._service_name, "aws4_request"
-            key = f"AWS4{self.credentials.secret_key}".encode()
-            for part in parts:
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._key = _Key(day, "/".join(parts), key)
-        return self._key
+    def _key_of(self, scope: str) -> hmac.HMAC:
+        key = f"AWS4{self.credentials.secret_key}".encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.new(key, digestmod=sha256)

@@ -29,9 +29,10 @@ class Published:
         routing_key: as it was published.
         destination: the queue or the exchange it went to, by its name in AMQP.
         service: ``sns`` where that is a topic, else ``sqs``.
-        outcome: ``sent``; ``refused`` by AWS or by us; ``unknown``: no answer came; ``dropped``: no such queue.
+        outcome: ``sent``; ``refused`` by AWS or by us; ``unknown``: no answer came; ``dropped``: no such queue, or
+            an event for which there was no room, or no time at the stop.
         error: the name of the exception, see :mod:`kombu_sns_sqs.errors`; None where it was sent or dropped.
-        seconds: how long it took, repeated requests included; None for a message of a batch.
+        seconds: how long it took, repeated requests included; None for an event or a message of a batch.
     """
 
     exchange: str
@@ -121,7 +122,8 @@ class Settled:
 class ApiCall:
     """One call of AWS's that has been answered, or given up: a request, and those that repeated it.
 
-    Polls, batches and what settles messages are not repeated but made anew, by a call of their own.
+    Polls, batches and what settles messages are not repeated but made anew, by a call of their own; the batches of
+    dead letters are repeated.
 
     Args:
         service: ``sqs`` or ``sns``.
@@ -172,9 +174,9 @@ class Hooks:
     """What a transport tells: a class of methods that do nothing, to be subclassed; given as the option ``hooks``.
 
     A method that is not overridden is never called, and without hooks nothing is measured. They are called from
-    several threads, also at the same time: the event loop's or the consumer's, publishers', the one that renews leases
-    and the one that makes dead letters. Messages wait for them: be quick, and call no connection of this transport.
-    What they raise is logged once for each method, and ignored.
+    several threads, also at the same time: the event loop's or the consumer's, publishers', those that renew leases,
+    make dead letters and send events. Messages wait for them: be quick, and call no connection of this transport. What
+    they raise is logged once for each method, and ignored.
     """
 
     def on_publish(self, published: Published) -> None:

@@ -42,21 +42,33 @@ class Backlog:
         """Take a parcel in, behind all others; True where that changes when a request is due."""
         self._waiting.append((now, parcel))
         self._bytes += parcel.size
-        return len(self._waiting) in (1, quotas.MAX_BATCH_ENTRIES) or self._bytes >= quotas.MAX_TOPIC_MESSAGE_BYTES
+        return len(self._waiting) == 1 or self._fills_a_request
 
-    def make_room(self) -> int:
-        """Drop the oldest until it is full no more; return how many that took."""
-        dropped = 0
+    @property
+    def _fills_a_request(self) -> bool:
+        return len(self._waiting) >= quotas.MAX_BATCH_ENTRIES or self._bytes >= quotas.MAX_TOPIC_MESSAGE_BYTES
+
+    def make_room(self) -> list[Parcel]:
+        """Hand out the oldest, to be dropped, until it is full no more."""
+        dropped: list[Parcel] = []
         while self.full:
-            self._bytes -= self._waiting.popleft()[1].size
-            dropped += 1
+            dropped.append(self._pop())
         return dropped
+
+    def drain(self) -> list[Parcel]:
+        """Hand out all there is."""
+        return [self._pop() for _ in range(len(self._waiting))]
+
+    def _pop(self) -> Parcel:
+        parcel = self._waiting.popleft()[1]
+        self._bytes -= parcel.size
+        return parcel
 
     def next_due(self) -> float | None:
         """When the next request is due, on the clock that :meth:`add` was given; None with nothing waiting."""
         if not self._waiting:
             return None
-        if len(self._waiting) >= quotas.MAX_BATCH_ENTRIES or self._bytes >= quotas.MAX_TOPIC_MESSAGE_BYTES:
+        if self._fills_a_request:
             return float("-inf")
         return self._waiting[0][0] + self._delay
 
@@ -69,10 +81,8 @@ class Backlog:
             place = parcel.destination
             if batch and (place != batch[0].destination or size + parcel.size > place.max_bytes):
                 break
-            self._waiting.popleft()
-            batch.append(parcel)
+            batch.append(self._pop())
             size += parcel.size
-        self._bytes -= size
         return batch
 
     def put_back(self, parcels: Iterable[Parcel]) -> None:

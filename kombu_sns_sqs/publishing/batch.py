@@ -13,15 +13,14 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
 from kombu_sns_sqs.batching import Batcher
-from kombu_sns_sqs.errors import Error, Failure, Kind
+from kombu_sns_sqs.errors import ConnectionFailed, Error, Failure, Kind, exception_for
 from kombu_sns_sqs.monitoring.hooks import Outcome
 from kombu_sns_sqs.publishing.outcomes import Publication, PublishBatchFailed
 from kombu_sns_sqs.publishing.parcel import Parcel, batch_operation
@@ -58,7 +57,7 @@ class PublishBatch:
         client: carries the requests; nobody else uses it meanwhile.
         give_back: takes the client back.
         max_size: messages after which what was gathered is sent off, and what has failed is told, at least 1.
-        tell: hears of every message, its exchange, its routing key, its outcome, and why it was not sent; or None.
+        tell: hears of every message when its outcome is known, and why it was not sent; or None.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class PublishBatch:
         client: EventClient,
         give_back: Callable[[EventClient], None],
         max_size: int,
-        tell: Callable[..., None] | None = None,
+        tell: Callable[[Publication, Outcome, Error | None], None] | None = None,
     ) -> None:
         self.channel = channel
         self._publisher = publisher
@@ -81,11 +80,7 @@ class PublishBatch:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        # A request may carry as much as a single message.
-        self._filling: dict[int, Batcher[str, _Item]] = {
-            limit: Batcher(max_age=float("inf"), max_bytes=limit)
-            for limit in (quotas.MAX_MESSAGE_BYTES, quotas.MAX_TOPIC_MESSAGE_BYTES)
-        }
+        self._filling: Batcher[str, _Item] = Batcher(max_age=float("inf"))
         self._waiting: deque[list[_Item]] = deque()
         self._retries: list[tuple[float, int, list[_Item]]] = []
         self._order = itertools.count()
@@ -103,21 +98,39 @@ class PublishBatch:
 
         Raises:
             MessageError: AWS would refuse it. Nothing has become of the others.
-            PublishBatchFailed: ``max_size`` was reached, and not all before it were sent.
+            PublishBatchFailed: ``max_size`` was reached, and not all before it were sent; or where it goes could not be
+                looked up, and those before it were sent off.
         """
         if self._closed:
             raise RuntimeError("the publish batch is closed")
-        exchange, routing_key = exchange or "", routing_key or ""
-        outgoing = self._publisher.wrap(message, exchange, routing_key)
-        parcel = self._publisher.address(outgoing, exchange, routing_key)
+        publication = Publication(message, exchange or "", routing_key or "")
+        try:
+            self._take(publication)
+        except ConnectionFailed as exc:
+            # As an error of the connection's, kombu would try again on another, which the batch is not for.
+            failure = exc.failure or Failure(kind=Kind.UNREACHABLE, code=type(exc).__name__, message=str(exc))
+            self._note(replace(publication, failure=failure), "refused")
+            self.flush()
+        except Error as exc:
+            self._told(publication, "refused", exc)
+            raise
         self._taken += 1
-        publication = Publication(message, exchange, routing_key)
-        if parcel is None:
-            self._note(publication, "dropped")
-        elif self._fill(_Item(publication, parcel)):
-            self._go_on()
         if self._taken >= self._max_size:
             self._turn_over()
+
+    def _take(self, published: Publication) -> None:
+        """Put a message with those that go to the same place."""
+        outgoing = self._publisher.wrap(published.message, published.exchange, published.routing_key)
+        try:
+            parcel = self._publisher.address(outgoing, published.exchange, published.routing_key)
+        except ConnectionFailed:
+            parcel = self._publisher.address(outgoing, published.exchange, published.routing_key)
+        if parcel is None:
+            self._note(published, "dropped")
+        elif self._publisher.leave(parcel, published.message, published.exchange):
+            pass  # What is an event fails no task.
+        elif self._fill(_Item(published, parcel)):
+            self._go_on()
 
     def flush(self) -> None:
         """Send what is left and wait for every answer.
@@ -158,29 +171,30 @@ class PublishBatch:
 
     def _send_off(self, left: int) -> None:
         """Send all there is, and wait until no more than so many requests are unanswered."""
-        for batcher in self._filling.values():
-            self._waiting.extend(items for _, items in batcher.drain())
+        self._waiting.extend(items for _, items in self._filling.drain())
         while self._waiting or self._retries or self._under_way > left:
             self._go_on(wait=True)
 
     def _fill(self, item: _Item) -> bool:
         """Put a message with those that go to the same place; True where that filled a request."""
         place = item.parcel.destination
-        batcher = self._filling[place.max_bytes]
-        if not batcher.add(place.address, item, now=0.0, size=item.parcel.size):
+        # A request may carry as much as a single message.
+        if not self._filling.add(place.address, item, now=0.0, size=item.parcel.size, max_bytes=place.max_bytes):
             return False
-        self._waiting.extend(items for _, items in batcher.due(0.0))
+        self._waiting.extend(items for _, items in self._filling.due(0.0))
         return True
 
     def _go_on(self, *, wait: bool = False) -> None:
         """Start what can be started, and look for answers; with ``wait``, or all requests under way, wait for one."""
         now = time.monotonic()
         while self._retries and self._retries[0][0] <= now:
-            self._waiting.appendleft(heapq.heappop(self._retries)[2])
+            again = heapq.heappop(self._retries)[2]
+            self._busy.discard(_address(again))
+            self._waiting.appendleft(again)
         held_up = []
         while self._waiting and self._under_way < _MAX_REQUESTS:
             items = self._waiting.popleft()
-            if items[0].parcel.destination.address in self._busy:
+            if _address(items) in self._busy:
                 held_up.append(items)
             else:
                 self._start(items)
@@ -203,49 +217,61 @@ class PublishBatch:
 
     def _answered(self, items: list[_Item], reply: Reply) -> None:
         self._under_way -= 1
-        self._busy.discard(items[0].parcel.destination.address)
-        again = [item for number, item in enumerate(items) if self._settled(item, reply.failure_of(str(number)))]
+        address = _address(items)
+        again: list[_Item] = []
+        moved: list[list[_Item]] = []
+        for number, item in enumerate(items):
+            failure = reply.failure_of(str(number))
+            if failure is None:
+                self._note(item.publication, "sent")
+            elif self._passes(item, failure):
+                again.append(item)
+            elif failure.kind is Kind.MISSING and (found := self._readdressed(item)) is not None:
+                moved += found
+            else:
+                self._note(replace(item.publication, failure=failure), "unknown" if item.doubtful else "refused")
+        # What is sent again must not come after what was published later.
+        self._waiting.extendleft(reversed(moved))
         if again:
             due = time.monotonic() + _BACKOFF.delay(again[0].attempts, random.random)
             heapq.heappush(self._retries, (due, next(self._order), again))
+        else:
+            self._busy.discard(address)
 
-    def _settled(self, item: _Item, failure: Failure | None) -> bool:
-        """Note a message's outcome; True where it has none yet and is to be sent again."""
-        if failure is None:
-            self._note(item.publication, "sent")
-            return False
+    def _passes(self, item: _Item, failure: Failure) -> bool:
+        """Whether a message is to be sent again as it is."""
         item.doubtful = item.doubtful or failure.kind is Kind.UNREACHABLE
-        if failure.kind.passing and item.attempts < _BACKOFF.attempts and not self._closed:
-            return True
-        if failure.kind is Kind.MISSING and self._readdress(item):
-            return False
-        published = item.publication
-        outcome = Publication(published.message, published.exchange, published.routing_key, failure)
-        self._note(outcome, "unknown" if item.doubtful else "refused")
-        return False
+        return failure.kind.passing and item.attempts < _BACKOFF.attempts and not self._closed
 
     def _note(self, publication: Publication, outcome: Outcome) -> None:
         if outcome in {"sent", "dropped"}:
             self._sent.append(publication)
         else:
             (self._refused if outcome == "refused" else self._unknown).append(publication)
-        if self._tell is not None:
-            self._tell(publication.exchange, publication.routing_key, outcome, publication.failure)
+        failure = publication.failure
+        self._told(publication, outcome, None if failure is None else exception_for(failure))
 
-    def _readdress(self, item: _Item) -> bool:
-        """Look a queue up again that is not where it was, once; False where that does not help."""
+    def _told(self, publication: Publication, outcome: Outcome, error: Error | None) -> None:
+        if self._tell is not None:
+            self._tell(publication, outcome, error)
+
+    def _readdressed(self, item: _Item) -> list[list[_Item]] | None:
+        """Look a queue up again, once, that is not where it was, and give what to send; None where that is no help."""
         if item.readdressed or self._closed:
-            return False
+            return None
         item.readdressed = True
         published = item.publication
         try:
             self._publisher.mislaid(item.parcel)
             parcel = self._publisher.address(item.parcel.message, published.exchange, published.routing_key)
         except Error:
-            return False
+            return None
         if parcel is None:
             self._note(published, "dropped")
-            return True
+            return []
         item.parcel = parcel
-        self._waiting.append([item])
-        return True
+        return [[item]]
+
+
+def _address(items: list[_Item]) -> str:
+    return items[0].parcel.destination.address

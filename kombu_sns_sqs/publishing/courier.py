@@ -19,9 +19,10 @@ from typing import Final
 from kombu_sns_sqs.aws.client import Client
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.aws.retrying import Backoff
-from kombu_sns_sqs.errors import Failure, Kind, exception_for
+from kombu_sns_sqs.errors import Error, Failure, Kind, exception_for
 from kombu_sns_sqs.lifecycle import ends_with_exit_handlers
 from kombu_sns_sqs.logs import fields
+from kombu_sns_sqs.monitoring.hooks import Outcome
 from kombu_sns_sqs.publishing.backlog import MAX_PARCELS, Backlog
 from kombu_sns_sqs.publishing.parcel import Parcel, batch_operation
 
@@ -45,11 +46,20 @@ class Courier:
         client: a blocking client that repeats nothing.
         delay: longest time in seconds that a message waits for others.
         forget_topic: told of an exchange whose topic is gone.
+        tell: hears of every message when its outcome is known, and why it was not sent; or None.
     """
 
-    def __init__(self, *, client: Client, delay: float, forget_topic: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        client: Client,
+        delay: float,
+        forget_topic: Callable[[str], None],
+        tell: Callable[[Parcel, Outcome, Error | None], None] | None = None,
+    ) -> None:
         self._client = client
         self._forget_topic = forget_topic
+        self._tell = tell
         self._changed = threading.Condition()
         self._backlog = Backlog(delay)
         self._under_way = 0
@@ -73,16 +83,15 @@ class Courier:
         if self._pid != os.getpid():
             return False
         with self._changed:
-            if self._closed:
+            if self._closed or not self._started():
                 return False
-            if self._backlog.full:
-                self._wait_for_room()
-            if self._backlog.add(parcel, now=time.monotonic()):
+            dropped = self._wait_for_room() if self._backlog.full else []
+            # It may have been stopped in that time.
+            taken = not self._closed
+            if taken and self._backlog.add(parcel, now=time.monotonic()):
                 self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="kombu-sns-sqs-courier", daemon=True)
-                self._thread.start()
-        return True
+        self._told(dropped, "dropped")
+        return taken
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was taken is sent; False where ``timeout`` seconds did not do."""
@@ -101,10 +110,12 @@ class Courier:
         sent = self.flush(timeout)
         with self._changed:
             self._closed = True
+            dropped = self._backlog.drain()
             if not sent:
-                left = len(self._backlog) + self._under_way
+                left = len(dropped) + self._under_way
                 logger.warning("%d events were not sent before the stop", left, extra=fields("events_left", count=left))
             self._changed.notify_all()
+        self._told(dropped, "dropped")
         if self._thread is not None and sent:
             self._thread.join(timeout)
         self._client.close()
@@ -112,20 +123,38 @@ class Courier:
     def _empty(self) -> bool:
         return not self._backlog and not self._under_way
 
-    def _wait_for_room(self) -> None:
-        """Hold up who publishes faster than AWS answers; where it does not answer, drop the oldest."""
+    def _started(self) -> bool:
+        """See to the thread; False where there can be none, as the process has too many, or ends."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="kombu-sns-sqs-courier", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+        return True
+
+    def _wait_for_room(self) -> list[Parcel]:
+        """Hold up who publishes faster than AWS answers; where it does not answer, drop the oldest, and return them."""
         if not self._failures:
             self._changed.wait_for(lambda: self._failures or self._closed or not self._backlog.full, _FOR_ROOM)
-        dropped = self._backlog.make_room()
+        dropped = [] if self._closed else self._backlog.make_room()
         if not dropped:
-            return
+            return dropped
         # No answer for so long is as good as a failure: whoever publishes next does not wait, too.
         self._failures = max(1, self._failures)
         if not self._dropped_lately:
-            told = fields("events_dropped", count=dropped)
+            told = fields("events_dropped", count=len(dropped))
             logger.warning("%d events and more wait to be sent: the oldest are dropped", MAX_PARCELS, extra=told)
-        self._dropped_lately += dropped
-        self.dropped += dropped
+        self._dropped_lately += len(dropped)
+        self.dropped += len(dropped)
+        return dropped
+
+    def _told(self, parcels: Sequence[Parcel], outcome: Outcome, error: Error | None = None) -> None:
+        # Not under the lock, which whoever publishes waits for.
+        if self._tell is not None:
+            for parcel in parcels:
+                self._tell(parcel, outcome, error)
 
     # -- the thread ------------------------------------------------------------------------------------------
 
@@ -163,6 +192,7 @@ class Courier:
         self._client.call(batch_operation(batch)).then(replies.append)
         outcomes = [(parcel, replies[0].failure_of(str(number))) for number, parcel in enumerate(batch)]
         again = [(parcel, failure) for parcel, failure in outcomes if failure is not None and failure.kind.passing]
+        self._told([parcel for parcel, failure in outcomes if failure is None], "sent")
         for parcel, failure in outcomes:
             if failure is not None and not failure.kind.passing:
                 self._drop(parcel, failure)
@@ -173,12 +203,14 @@ class Courier:
 
     def _keep(self, parcels: Sequence[Parcel], failure: Failure) -> None:
         with self._changed:
-            self._backlog.put_back(parcels)
+            late = parcels if self._closed else []
+            self._backlog.put_back([] if late else parcels)
             self._failures += 1
             self._not_before = time.monotonic() + _BACKOFF.delay(self._failures, random.random)
             level = logging.WARNING if self._failures == _WORTH_TELLING else logging.DEBUG
         told = fields("events_wait", cause=failure)
         logger.log(level, "events could not be sent, and wait until they can: %s", failure, extra=told)
+        self._told(late, "unknown", exception_for(failure))
 
     def _recovered(self) -> None:
         with self._changed:
@@ -190,16 +222,17 @@ class Courier:
             logger.info(words, failures, dropped, extra=told)
 
     def _drop(self, parcel: Parcel, failure: Failure) -> None:
-        exchange = parcel.destination.name
+        exchange, error = parcel.destination.name, exception_for(failure)
         if failure.kind is Kind.MISSING:
             self._forget_topic(exchange)
         logger.log(
             logging.DEBUG if failure.code in self._refused else logging.ERROR,
             "an event was dropped that exchange %r did not take; others will be without a word: %s",
             exchange,
-            exception_for(failure),
+            error,
             extra=fields("event_refused", exchange=exchange, cause=failure),
         )
+        self._told([parcel], "refused", error)
         self._refused.add(failure.code)
         with self._changed:
             self.dropped += 1

@@ -39,7 +39,7 @@ class PublishBatchFailed(Error, BatchPublishError):
 
     Those in ``unknown`` may have arrived: to send them again may run a task twice, not to may lose it. Whatever was
     given to the batch and is in none of the lists was sent before: ``sent`` goes back to the last flush, or the last
-    ``max_size`` messages.
+    ``max_size`` messages; or it is an event, which the batch does not send.
 
     Args:
         sent: AWS has them.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from os import urandom
 from typing import Any, Final
-from uuid import uuid4
 
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
 from kombu_sns_sqs.aws.blocking import BlockingClient
@@ -19,6 +19,7 @@ from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.errors import Kind, NotFound, exception_for
 from kombu_sns_sqs.logs import Seldom, fields
 from kombu_sns_sqs.messages import Outgoing
+from kombu_sns_sqs.monitoring.hooks import Outcome
 from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.publishing.parcel import Destination, Parcel
 from kombu_sns_sqs.publishing.postponing import Postponing
@@ -32,6 +33,8 @@ from kombu_sns_sqs.wire.properties import check_properties
 
 logger = logging.getLogger(__name__)
 
+#: As many random bytes as a UUID has, of which no form is asked.
+_ID_BYTES: Final = 16
 #: ``delivery_mode`` of what need not outlive the broker, such as the events of Celery.
 _TRANSIENT: Final = 1
 
@@ -73,8 +76,10 @@ class Publisher:
         self.dropped = 0
         self._seldom = Seldom()
 
-    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
-        """Publish a message as ``Channel.prepare_message`` made it; False where it was dropped for want of a queue.
+    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> Outcome | None:
+        """Publish a message as ``Channel.prepare_message`` made it, and give its outcome: ``sent`` or ``dropped``.
+
+        None: it is an event, and was left to the courier.
 
         A transient one is not tried again once a first attempt has gone unanswered for as long as ``read_timeout``:
         Celery sends replies to remote control on the event loop.
@@ -85,22 +90,26 @@ class Publisher:
             Error: it could not be sent; whether AWS has it is unknown after :class:`Unreachable`.
         """
         outgoing = self.wrap(message, exchange, routing_key)
-        transient = message["properties"].get("delivery_mode") == _TRANSIENT
-        is_event = transient and bool(exchange) and exchange == self._options.event_exchange
+        patience = self._options.read_timeout if _transient(message) else None
         for _ in range(2):
             parcel = self.address(outgoing, exchange, routing_key)
             if parcel is None:
-                return False
-            if is_event and self._send_later(parcel):
-                return True
-            failure = self._call(parcel, self._options.read_timeout if transient else None).failure
+                return "dropped"
+            if self.leave(parcel, message, exchange):
+                return None
+            failure = self._call(parcel, patience).failure
             if failure is None:
-                return True
+                return "sent"
             if failure.kind is not Kind.MISSING:
                 raise exception_for(failure)
             self.mislaid(parcel)
         self.drop(exchange, routing_key)
-        return False
+        return "dropped"
+
+    def leave(self, parcel: Parcel, message: Mapping[str, Any], exchange: str) -> bool:
+        """Leave an event to the courier; False where it is none, or has to be sent now."""
+        is_event = bool(exchange) and exchange == self._options.event_exchange and _transient(message)
+        return is_event and self._send_later(parcel)
 
     def wrap(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> Outgoing:
         """Put a message into its envelope.
@@ -113,7 +122,7 @@ class Publisher:
             message,
             exchange=exchange,
             routing_key=routing_key,
-            publish_id=uuid4().hex,
+            publish_id=urandom(_ID_BYTES).hex(),
             compat=self._options.compat,
             due=self._postponing.due(message, exchange=exchange),
         )
@@ -172,3 +181,7 @@ class Publisher:
         if patience is not None:
             operation = replace(operation, patience=patience)
         return self._client.perform(operation)
+
+
+def _transient(message: Mapping[str, Any]) -> bool:
+    return bool((message.get("properties") or {}).get("delivery_mode") == _TRANSIENT)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kombu_sns_sqs.addressing import is_reply_exchange, reply_queue_name
-from kombu_sns_sqs.errors import Failure, Unreachable, exception_for
+from kombu_sns_sqs.errors import Error, Unreachable
 from kombu_sns_sqs.monitoring.hooks import Outcome
+from kombu_sns_sqs.publishing.outcomes import Publication
+from kombu_sns_sqs.publishing.parcel import Parcel
 from kombu_sns_sqs.publishing.publisher import Publisher
+from kombu_sns_sqs.topology.filters import published_with
 
-__all__ = ("WatchedPublisher", "tell_of_batch")
+__all__ = ("WatchedPublisher", "tell_of_batch", "tell_of_event")
 
 Tell = Callable[..., None]
 
@@ -28,29 +31,37 @@ class WatchedPublisher(Publisher):
         super().__init__(**rest)
         self._tell = tell
 
-    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> bool:
-        """Publish a message, and tell of it whatever has become of it."""
+    def publish(self, message: Mapping[str, Any], exchange: str, routing_key: str) -> Outcome | None:
+        """Publish a message, and tell of it whatever has become of it; of an event the courier tells."""
         began = time.monotonic()
         # What stands if it ends by no exception of ours: a greenlet's time ran out, or somebody pressed Ctrl+C.
-        outcome: Outcome = "unknown"
+        outcome: Outcome | None = "unknown"
         error: str | None = None
         try:
-            outcome = "sent" if super().publish(message, exchange, routing_key) else "dropped"
+            outcome = super().publish(message, exchange, routing_key)
         except Exception as exc:
             outcome, error = "unknown" if isinstance(exc, Unreachable) else "refused", type(exc).__name__
             raise
         finally:
-            seconds = time.monotonic() - began
-            self._tell(**_place(exchange, routing_key), outcome=outcome, error=error, seconds=seconds)
-        return outcome == "sent"
+            if outcome is not None:
+                seconds = time.monotonic() - began
+                self._tell(**_place(exchange, routing_key), outcome=outcome, error=error, seconds=seconds)
+        return outcome
 
 
-def tell_of_batch(
-    tell: Tell, exchange: str, routing_key: str, outcome: Outcome, failure: Failure | None = None
-) -> None:
+def tell_of_batch(tell: Tell, publication: Publication, outcome: Outcome, error: Error | None = None) -> None:
     """Tell of one message of a batch."""
-    error = None if failure is None else type(exception_for(failure)).__name__
-    tell(**_place(exchange, routing_key), outcome=outcome, error=error)
+    _tell(tell, publication.exchange, publication.routing_key, outcome, error)
+
+
+def tell_of_event(tell: Tell, parcel: Parcel, outcome: Outcome, error: Error | None = None) -> None:
+    """Tell of one message of the courier's."""
+    _tell(tell, parcel.destination.name, published_with(parcel.attributes), outcome, error)
+
+
+def _tell(tell: Tell, exchange: str, routing_key: str, outcome: Outcome, error: Error | None) -> None:
+    name = None if error is None else type(error).__name__
+    tell(**_place(exchange, routing_key), outcome=outcome, error=name)
 
 
 def _place(exchange: str, routing_key: str) -> dict[str, str]:

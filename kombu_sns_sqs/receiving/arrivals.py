@@ -78,7 +78,7 @@ def read(raw: Mapping[str, Any], *, queue: Queue, url: str) -> Delivery:
         system_attributes=system,
         dead_letters=queue.dead_letters,
         lease_seconds=queue.lease_seconds,
-        level=queue.urls.index(url) if url in queue.urls else 0,
+        level=queue.urls.index(url) if len(queue.urls) > 1 and url in queue.urls else 0,
         text=raw["Body"] if content.due is not None else "",
     )
 

@@ -25,6 +25,9 @@ def get_one(services: Services, queue: Queue) -> Delivery | None:
     # Of a temporary queue the process alone knows what it waits for, and will ask again: Celery looks for the result of
     # each task that is revoked, on the event loop of every worker.
     patience = services.options.get_wait_seconds if queue.lasting else 0
+    if queue.lasting:
+        # What was given back a moment ago is to be found.
+        services.settle(services.options.read_timeout)
     for number in range(len(queue.urls) - 1, -1, -1):
         while True:
             reply = _receive(services, queue, queue.urls[number], wait=0 if number else patience)

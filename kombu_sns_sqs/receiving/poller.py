@@ -240,7 +240,7 @@ class Poller:
 
     def take(self, now: float) -> Delivery | None:
         """Hand over the next message; None while there is none, or a higher level is being asked."""
-        while self._ready and not self._probing_above(-self._ready[0][0]):
+        while self._ready and (len(self._levels) == 1 or not self._probing_above(-self._ready[0][0])):
             _, _, arrival = heapq.heappop(self._ready)
             self.window.buffered -= 1
             reason = Reason.EXPIRED if arrival.expired(now) else self._dead_letters.overdue(arrival.delivery)
@@ -250,7 +250,7 @@ class Poller:
         return None
 
     def _probing_above(self, number: int) -> bool:
-        return len(self._levels) > 1 and any(level.probing for level in self._levels[number + 1 :])
+        return any(level.probing for level in self._levels[number + 1 :])
 
     @property
     def ready_since(self) -> float:

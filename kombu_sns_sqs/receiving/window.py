@@ -109,14 +109,15 @@ class Window:
 
     @property
     def _room(self) -> int:
-        room = self.limit - self.in_hand
+        room = (self.prefetch_count or self.cap) - self.in_hand
         return room if self.demand is None else min(room, self.demand())
 
     @property
     def settled_quietly(self) -> bool:
         """Whether a slot that has just come free changes nothing: nothing waits for it, and others are waited for."""
-        enough = min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
-        return not self.buffered and self._few_since is not None and 0 < self._free < enough
+        if self.buffered or self._few_since is None:
+            return False
+        return 0 < self._free < min(quotas.MAX_RECEIVE_MESSAGES, self.limit // 2)
 
     def grant(self, ask: int, *, polling: bool, since: float | None, now: float) -> Grant:
         """Say for how many messages a poll may ask.

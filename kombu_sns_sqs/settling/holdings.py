@@ -113,21 +113,25 @@ class Holdings:
 
     def handled(self, delivery: Delivery) -> Lease | None:
         """Note that a message is done with; the lease it was held by has the receipt that deletes it."""
-        url, publish_id = delivery.copy_key
+        key = delivery.copy_key
+        url, publish_id = key
         queue = self._handled.get(url)
         if queue is None:
             queue = self._handled[url] = OrderedDict()
         queue[publish_id] = None
         if len(queue) > self._memory:
             queue.popitem(last=False)
-        return self.drop(delivery)
+        return self._drop(key, delivery)
 
     def drop(self, delivery: Delivery) -> Lease | None:
         """Hold a message no longer, without having handled it; give the lease it was held by."""
-        lease = self._held.get(delivery.copy_key)
+        return self._drop(delivery.copy_key, delivery)
+
+    def _drop(self, key: tuple[str, str], delivery: Delivery) -> Lease | None:
+        lease = self._held.get(key)
         if lease is None or lease.delivery.message_id != delivery.message_id:
             return None
-        return self._held.pop(delivery.copy_key)
+        return self._held.pop(key)
 
     def has(self, delivery: Delivery) -> bool:
         """Whether a message is held."""

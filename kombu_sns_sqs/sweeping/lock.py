@@ -18,8 +18,8 @@ from kombu_sns_sqs.options import Options
 from kombu_sns_sqs.temporary_names import sweeper_queue_name
 from kombu_sns_sqs.topology.attributes import encryption_attributes
 
-#: Seconds after which the message is received anew: SQS keeps one in flight for twelve hours.
-_ANEW_SECONDS: Final = quotas.MAX_VISIBILITY_SECONDS - 3600
+#: Seconds before the end of the twelve hours for which SQS keeps a message in flight, by which it is received anew.
+_MARGIN: Final = 60
 #: The group of the message, its deduplication id, and all it says.
 _WORD: Final = "sweeper"
 #: Seconds in which the answer to a receive that waits for one is there for certain.
@@ -31,7 +31,7 @@ class Lock:
     """The right to sweep, as far as this process has it. Belongs to one thread.
 
     Args:
-        lease: seconds for which it is had without being renewed.
+        lease: seconds for which it is had without being renewed; less than half of the twelve hours.
         clock: goes on while the machine is suspended.
     """
 
@@ -65,7 +65,7 @@ class Lock:
         if self._receipt is None or now >= self._until:
             self._receipt = None
             return False
-        if now >= self._taken_at + _ANEW_SECONDS:
+        if now + self._lease >= self._taken_at + quotas.MAX_VISIBILITY_SECONDS - _MARGIN:
             self.release()
             return self.take()
         if now < self._until - self._lease * 2 / 3:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from kombu_sns_sqs.aws.control import ControlPlane
@@ -18,12 +20,12 @@ from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.errors import AccessDenied, Error, Kind, exception_for
 from kombu_sns_sqs.logs import fields
 from kombu_sns_sqs.options import Options
+from kombu_sns_sqs.sweeping.listing import Listing
 from kombu_sns_sqs.sweeping.lock import Lock
 from kombu_sns_sqs.sweeping.pulse import Pulse
 from kombu_sns_sqs.sweeping.removal import Removal
 from kombu_sns_sqs.sweeping.times import Times
 from kombu_sns_sqs.sweeping.vigil import Vigil
-from kombu_sns_sqs.temporary_names import temporary_prefix
 from kombu_sns_sqs.topology.directory import Directory
 from kombu_sns_sqs.topology.entities import Queue
 from kombu_sns_sqs.topology.subscriptions import Subscriptions
@@ -31,12 +33,12 @@ from kombu_sns_sqs.topology.temporaries import Temporaries
 
 logger = logging.getLogger(__name__)
 
-#: Queues of one page of ListQueues.
-_PAGE: Final = 1000
 #: No call of a step begins, or is repeated, when so many seconds of it have passed.
 _STEP_SECONDS: Final = 10.0
 #: Topologies in which temporary queues are made.
 _TAKING_PART: Final = frozenset({"create", "validate"})
+#: What a refusal of one call says about all others.
+_CONCERNS_ALL: Final = frozenset({Kind.DENIED, Kind.CREDENTIALS})
 
 _Result = TypeVar("_Result")
 
@@ -81,7 +83,6 @@ class Sweeper:
         self._control = control
         self._directory = directory
         self._subscriptions = subscriptions
-        self._temporaries = temporaries
         self._owner = owner
         self._options = options
         self._thread = thread
@@ -90,10 +91,11 @@ class Sweeper:
         self._times = Times(options.sweep_period)
         self._pulse = Pulse(control=control, temporaries=temporaries, options=options, on_gone=on_gone)
         self._lock = Lock(control=control, options=options, lease=self._times.lease, clock=lease_clock)
-        self._vigil = self._new_vigil()
-        self._removal: Removal | None = None
-        self._list_at = float("-inf")
+        self._starting = threading.Lock()
         self._started = False
+        #: Whether it is this process's turn, as far as is known; and what it knows and does since then.
+        self._sweeps = False
+        self._begin()
         #: Whether the permissions suffice, as far as is known, and to list queues for certain; whether a call failed.
         self._may = True
         self._may_list = False
@@ -101,61 +103,88 @@ class Sweeper:
 
     def start(self) -> None:
         """Begin to give signs, and to ask whether it is this process's turn to sweep."""
-        if self._started or not self._options.sweep_period or self._options.topology not in _TAKING_PART:
+        if not self._options.sweep_period or self._options.topology not in _TAKING_PART:
             return
-        self._started = True
+        with self._starting:
+            if self._started:
+                return
+            self._started = True
         # No thread begins while the interpreter ends.
         with suppress(RuntimeError):
-            self._thread.call_later(self._times.next_sign(self._chance()), self._sign)
-            self._thread.call_later(self._times.next_try(self._chance()) * self._chance(), self._try)
+            signs, turns = partial(self._repeat, self._sign), partial(self._repeat, self._sweep)
+            self._thread.call_later(self._times.next_sign(self._chance()), signs)
+            self._thread.call_later(self._times.next_try(self._chance()) * self._chance(), turns)
 
     def stop(self, timeout: float) -> None:
-        """End, and leave sweeping to others."""
-        self._thread.stop(timeout)
-        with self._control.until(time.monotonic() + timeout):
-            self._lock.release()
+        """End, and leave sweeping to others; whatever comes between, as more has to end than this."""
+        try:
+            self._thread.stop(timeout)
+            with self._control.until(time.monotonic() + timeout):
+                self._lock.release()
+        except Exception:
+            logger.exception("the right to sweep could not be left to others", extra=fields("shutdown_failed"))
 
     # -- jobs of the thread ----------------------------------------------------------------------------------
 
-    def _sign(self) -> None:
-        given = False
+    def _repeat(self, job: Callable[[], float | None]) -> None:
+        """Do a job again and again, after as many seconds as it says, until it says None; though it may raise."""
+        again: float | None = self._times.sign_again
         try:
-            with self._briefly():
-                given = self._pulse.beat()
+            again = job()
         finally:
-            again = self._times.next_sign(self._chance()) if given else self._times.sign_again
-            self._thread.call_later(again, self._sign)
+            if again is not None:
+                self._thread.call_later(again, partial(self._repeat, job))
 
-    def _try(self) -> None:
-        """Become the sweeper, if nobody is."""
-        if self._do(self._take):
-            self._vigil, self._removal, self._list_at = self._new_vigil(), None, float("-inf")
+    def _sign(self) -> float:
+        if not self._pulse.bearers:
+            return self._times.next_sign(self._chance())
+        with self._briefly():
+            given = self._pulse.beat()
+        return self._times.next_sign(self._chance()) if given else self._times.sign_again
+
+    def _sweep(self) -> float | None:
+        """Become the sweeper, if nobody is, and do one thing as such; None: it may not be done here."""
+        if not self._sweeps and self._do(self._take):
+            self._begin()
+            self._sweeps = True
             logger.debug("this process looks after the temporary queues that others leave")
-            self._step()
-        elif self._may:
-            self._thread.call_later(self._times.next_try(self._chance()), self._try)
+        elif self._sweeps and not self._pulse.bearers:
+            self._do(self._lock.release)
+        self._sweeps = self._sweeps and bool(self._do(self._lock.keep))
+        again = self._times.next_try(self._chance())
+        if self._sweeps:
+            try:
+                self._vigil.pass_time(self._clock())
+                pause = self._do(self._act)
+            except Exception:
+                # Nobody foresaw it, so what is known and half done may be wrong.
+                self._begin()
+                raise
+            again = self._times.sign_again if pause is None else pause
+        return again if self._may else None
 
     def _take(self) -> bool:
-        if not self._temporaries.queues:
+        if not self._pulse.bearers:
+            # Without a sign of its own it could not tell whether others can give any.
             return False
         if not self._may_list:
             # Asked first, so that who may not list leaves the message to who may.
-            self._list_queues(1)
+            self._listing.may()
             self._may_list = True
-        return self._lock.take()
+        if not self._lock.take():
+            return False
+        if not self._pulse.beat():
+            # It could never give a verdict; another may.
+            self._lock.release()
+            return False
+        return True
 
-    def _step(self) -> None:
-        """Do what is next as the sweeper."""
-        if not self._temporaries.queues:
-            self._do(self._lock.release)
-        if not self._do(self._lock.keep):
-            if self._may:
-                self._thread.call_later(self._times.next_try(self._chance()), self._try)
-            return
-        self._vigil.pass_time(self._clock())
-        pause = self._do(self._act)
-        if self._may:
-            self._thread.call_later(self._times.sign_again if pause is None else pause, self._step)
+    def _begin(self) -> None:
+        """Know nothing, and have nothing begun."""
+        self._vigil = Vigil(own=self._owner, prefix=self._options.queue_name_prefix, period=self._options.sweep_period)
+        self._listing = Listing(control=self._control, options=self._options)
+        self._list_at = float("-inf")
+        self._removal: Removal | None = None
 
     def _act(self) -> float:
         """Do one thing, and say after how many seconds to do the next."""
@@ -170,12 +199,16 @@ class Sweeper:
                 options=self._options,
             )
         if self._removal is not None:
-            if not self._removal.step():
-                self._removal = None
+            try:
+                self._removal.step()
+            finally:
+                if self._removal.done:
+                    self._removal = None
             return self._times.removal
         if now >= self._list_at:
-            self._vigil.listed(self._list_queues(_PAGE))
-            self._list_at = now + self._times.listing
+            if (found := self._listing.step()) is not None:
+                self._vigil.listed(found)
+                self._list_at = now + self._times.listing
         elif self._vigil.wants_proof:
             if not self._pulse.beat():
                 return self._times.sign_again
@@ -188,25 +221,20 @@ class Sweeper:
 
     def _look(self, name: str, url: str) -> None:
         reply = self._control.call(self._options.identity, "sqs", "list_queue_tags", QueueUrl=url)
-        if reply.failure is None:
+        failure = reply.failure
+        if failure is None:
             self._vigil.saw(name, reply.value.get("Tags") or {})
-        elif reply.failure.kind is Kind.MISSING:
+        elif failure.kind is Kind.MISSING:
             self._vigil.saw(name, None)
-        elif reply.failure.kind.passing or reply.failure.kind is Kind.DENIED:
-            self._vigil.look_again(name)
-            raise exception_for(reply.failure)
+        elif failure.kind is Kind.THROTTLED:
+            # It goes on with others, no faster than before: signs of life are no better off if it stands still.
+            self._vigil.look_again(name, self._times.sign_again)
+        elif failure.kind.passing or failure.kind in _CONCERNS_ALL:
+            self._vigil.look_again(name, self._times.sign_again)
+            raise exception_for(failure)
         else:
-            self._vigil.saw(name, {})
-
-    def _list_queues(self, most: int) -> dict[str, str]:
-        """List name and URL of the temporary queues: the first, or all of them page by page."""
-        prefix = temporary_prefix(self._options.queue_name_prefix)
-        arguments = {"QueueNamePrefix": prefix, "MaxResults": most}
-        if most < _PAGE:
-            urls = self._control.ask(self._options.identity, "sqs", "list_queues", **arguments).get("QueueUrls") or ()
-        else:
-            urls = self._control.pages(self._options.identity, "sqs", "list_queues", "QueueUrls", **arguments)
-        return {url.rpartition("/")[2]: url for url in urls}
+            logger.debug("the tags of %s cannot be read, so that its owner is not judged: %s", name, failure)
+            self._vigil.look_again(name, self._options.sweep_period)
 
     # -- what may go wrong -----------------------------------------------------------------------------------
 
@@ -235,6 +263,3 @@ class Sweeper:
 
     def _briefly(self) -> AbstractContextManager[None]:
         return self._control.until(time.monotonic() + _STEP_SECONDS)
-
-    def _new_vigil(self) -> Vigil:
-        return Vigil(own=self._owner, prefix=self._options.queue_name_prefix, period=self._options.sweep_period)

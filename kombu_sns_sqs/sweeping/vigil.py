@@ -13,13 +13,11 @@ signs at all, is never judged. Three looks lead to a verdict:
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from kombu_sns_sqs.sweeping.agenda import Agenda
 from kombu_sns_sqs.sweeping.life_sign import LifeSign
 from kombu_sns_sqs.sweeping.times import Times, silence
 from kombu_sns_sqs.temporary_names import first_of, is_found_by_name, mark_of, parse_temporary
@@ -30,6 +28,8 @@ from kombu_sns_sqs.topology.tags import QueueTags
 _TOGETHER: Final = 100
 #: The owner of what is not ours to judge, and is never looked at again.
 _NOBODY: Final = ""
+#: Periods after which a queue is read again whose tags do not say what its name does.
+_ODD_AGAIN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ class Left:
 class _Queue:
     url: str
     owner: str | None
+    #: Whether its name tells its owner.
+    told: bool
     exchanges: frozenset[str] = frozenset()
-    look_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class _Owner:
     #: Whether it is suspected; and then, once the sweeper has proved that signs can be given, the queues to look at.
     suspect: bool = False
     unread: set[str] | None = None
+    #: Queues that are its by name, and do not say so: it is not judged while there are any.
+    odd: set[str] = field(default_factory=set)
 
 
 class Vigil:
@@ -77,11 +80,9 @@ class Vigil:
         self._now = 0.0
         self._queues: dict[str, _Queue] = {}
         self._owners: dict[str, _Owner] = {}
-        self._looks: list[tuple[float, int, str]] = []
-        self._order = itertools.count()
-        #: Queues whose names do not tell their owners, to be looked at when there is nothing else to look at; and which
-        #: of them are whose, by what the signs of others say.
-        self._nameless: deque[str] = deque()
+        #: Queues whose names do not tell their owners can wait, longer than the first reading of all others takes.
+        self._agenda = Agenda(patience=period)
+        #: Which of them are whose, by what the signs of others say.
         self._marked: dict[str, str] = {}
         self._by_mark: dict[str, str] = {}
         self._suspects: set[str] = set()
@@ -114,22 +115,23 @@ class Vigil:
         if parsed is None and not is_found_by_name(name, self._prefix):
             return
         if parsed is None:
-            self._queues[name] = _Queue(url, None)
+            self._queues[name] = _Queue(url, None, told=False)
             self._by_mark[mark_of(name)] = name
-            self._nameless.append(name)
+            self._agenda.can_wait(name, self._now)
             self._belongs(name, self._marked.get(mark_of(name), ""))
         elif parsed.owner != self._own:
-            self._queues[name] = _Queue(url, parsed.owner)
+            self._queues[name] = _Queue(url, parsed.owner, told=True)
             new = parsed.owner not in self._owners
             self._join(parsed.owner, name)
             if new:
-                self._plan(name, self._now)
+                self._agenda.plan(name, self._now)
 
     def _belongs(self, name: str, owner: str) -> None:
         """Note whose a queue is by what its owner says; it is read before anything comes of it."""
         queue = self._queues.get(name)
         if queue is not None and queue.owner is None and owner in self._owners:
             queue.owner = owner
+            self._agenda.drop(name)
             self._join(owner, name)
 
     def _join(self, name: str, queue: str) -> _Owner:
@@ -141,17 +143,26 @@ class Vigil:
         return owner
 
     def _gone(self, name: str) -> None:
-        queue = self._queues.pop(name, None)
+        self._leave(name, self._drop(name).owner or _NOBODY)
+
+    def _drop(self, name: str) -> _Queue:
+        self._agenda.drop(name)
         self._by_mark.pop(mark_of(name), None)
-        owner = self._owners.get(queue.owner) if queue is not None and queue.owner is not None else None
-        if queue is None or queue.owner is None or owner is None:
+        return self._queues.pop(name)
+
+    def _leave(self, name: str, whose: str) -> None:
+        """Note that a queue is gone, or is not its owner's after all."""
+        owner = self._owners.get(whose)
+        if owner is None:
             return
         owner.queues.discard(name)
+        was_odd = name in owner.odd
+        owner.odd.discard(name)
         if not owner.queues:
-            self._forget(queue.owner)
-        elif owner.suspect or owner.bearer == name:
-            # Somebody has deleted it, most likely its owner, which gives its signs elsewhere from now on.
-            self._trust(queue.owner, owner)
+            self._forget(whose)
+        elif owner.suspect or owner.bearer == name or was_odd:
+            # Most likely the owner has deleted it, and gives its signs elsewhere from now on.
+            self._trust(whose, owner)
 
     def _forget(self, owner: str) -> None:
         del self._owners[owner]
@@ -162,44 +173,54 @@ class Vigil:
 
     def next_look(self) -> tuple[str, str] | None:
         """Give name and URL of the queue whose tags should be read now; None: none."""
-        while self._looks and self._looks[0][0] <= self._now:
-            at, _, name = heapq.heappop(self._looks)
-            queue = self._queues.get(name)
-            if queue is not None and queue.look_at == at:
-                queue.look_at = None
-                return name, queue.url
-        while self._nameless:
-            name = self._nameless.popleft()
-            queue = self._queues.get(name)
-            if queue is not None and queue.owner is None:
-                return name, queue.url
-        return None
+        name = self._agenda.take(self._now)
+        return None if name is None else (name, self._queues[name].url)
 
-    def look_again(self, name: str) -> None:
-        """Note that the tags of a queue could not be read."""
+    def look_again(self, name: str, delay: float) -> None:
+        """Note that the tags of a queue could not be read, which says nothing about its owner."""
         if name in self._queues:
-            self._plan(name, self._now + self._times.sign_again)
+            self._agenda.plan(name, self._now + delay)
 
     def saw(self, name: str, tags: Mapping[str, str] | None) -> None:
         """Take over the tags of a queue; None: it is gone."""
         queue = self._queues.get(name)
         if queue is None:
             return
-        sign = LifeSign.parse((tags or {}).get(SIGN_TAG))
-        named = (tags or {}).get(OWNER_TAG)
-        if tags is None or sign is None or named is None or queue.owner not in (None, named) or named == self._own:
+        if tags is None:
             self._gone(name)
-            if tags is not None:
-                self._queues[name] = _Queue(queue.url, _NOBODY)
             return
+        sign, named = LifeSign.parse(tags.get(SIGN_TAG)), tags.get(OWNER_TAG)
+        if sign is None or named is None or named == self._own or (queue.told and queue.owner != named):
+            self._saw_odd(name, queue)
+            return
+        if queue.owner not in (None, named):
+            self._leave(name, queue.owner or _NOBODY)
         queue.owner, queue.exchanges = named, frozenset(QueueTags(tags=tags).exchanges)
         owner = self._join(named, name)
+        if name in owner.odd:
+            owner.odd.discard(name)
+            self._trust(named, owner)
         for mark in tags.get(MARKS_TAG, "").split():
             self._marked[mark] = named
             self._belongs(self._by_mark.get(mark, ""), named)
+        self._saw_sign(name, sign, named, owner)
+
+    def _saw_odd(self, name: str, queue: _Queue) -> None:
+        """Take over tags that are not ours, or not any more: nobody is judged who may have given a sign there."""
+        owner = self._owners.get(queue.owner or _NOBODY)
+        if queue.owner is None or owner is None:
+            queue.owner = _NOBODY
+            return
+        owner.odd.add(name)
+        self._trust(queue.owner, owner)
+        self._agenda.plan(name, self._now + _ODD_AGAIN * self._times.period)
+
+    def _saw_sign(self, name: str, sign: LifeSign, named: str, owner: _Owner) -> None:
         if owner.sign is None or sign.count > owner.sign.count:
             owner.sign, owner.bearer = sign, name
             self._trust(named, owner)
+        elif owner.odd:
+            return
         elif owner.unread is not None:
             owner.unread.discard(name)
             if not owner.unread:
@@ -211,25 +232,22 @@ class Vigil:
                 owner.suspect = True
                 self._suspects.add(named)
             else:
-                self._plan(name, owner.since + self._patience(owner))
+                self._agenda.plan(name, owner.since + self._patience(owner))
 
     def _patience(self, owner: _Owner) -> float:
         return silence(max(owner.sign.period if owner.sign else 0.0, self._times.period))
 
     def _trust(self, name: str, owner: _Owner) -> None:
         """Take an owner to be alive, as of now."""
-        for queue in (owner.unread or set()) & owner.queues:
-            self._queues[queue].look_at = None
+        for queue in owner.unread or ():
+            self._agenda.drop(queue)
         owner.since, owner.suspect, owner.unread = self._now, False, None
         self._suspects.discard(name)
         self._dead.pop(name, None)
         if owner.bearer not in owner.queues:
             owner.bearer = first_of(owner.queues, self._prefix)
-        self._plan(owner.bearer, self._now + (0.0 if owner.sign is None else self._patience(owner)))
-
-    def _plan(self, name: str, at: float) -> None:
-        self._queues[name].look_at = at
-        heapq.heappush(self._looks, (at, next(self._order), name))
+        if not owner.odd:
+            self._agenda.plan(owner.bearer, self._now + (0.0 if owner.sign is None else self._patience(owner)))
 
     # -- verdicts --------------------------------------------------------------------------------------------
 
@@ -245,7 +263,7 @@ class Vigil:
             if owner.unread is None:
                 owner.unread = set(owner.queues)
                 for queue in sorted(owner.queues):
-                    self._plan(queue, self._now + self._times.reprieve)
+                    self._agenda.plan(queue, self._now + self._times.reprieve)
 
     def take_dead(self) -> dict[str, list[Left]]:
         """Give the owners that are dead and what they have left.
@@ -259,7 +277,7 @@ class Vigil:
         for name, left in dead.items():
             self._forget(name)
             for queue in left:
-                del self._queues[queue.name]
+                self._drop(queue.name)
                 # SQS may list it for a minute after it was deleted.
                 self._taken[queue.name] = self._now + self._times.listing
         return dead

@@ -163,6 +163,9 @@ class Directory:
 
     def bindings(self, name: str) -> KnownBindings:
         """Give what is known of a queue's bindings."""
+        known = self._bindings.get(name)
+        if known is not None:
+            return known
         with self._lock:
             return self._bindings.setdefault(name, KnownBindings())
 

@@ -24,7 +24,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.addressing import check_short_string
@@ -34,7 +34,7 @@ from kombu_sns_sqs.topology.rules import Operator, Rule, dotted, parse_rule
 from kombu_sns_sqs.topology.word_counts import Counts, any_from, parse_counts, write_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = (
     "ROUTING_KEY",
@@ -121,6 +121,11 @@ def routing_attributes(routing_key: str) -> dict[str, dict[str, str]]:
         ROUTING_KEY: {"DataType": "String", "StringValue": dotted(words(routing_key))},
         WORD_COUNT: {"DataType": "Number", "StringValue": str(len(words(routing_key)))},
     }
+
+
+def published_with(attributes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give the routing key that :func:`routing_attributes` were made of."""
+    return str(attributes[ROUTING_KEY]["StringValue"])[1:-1]
 
 
 def compile_policy(bindings: Iterable[BoundKey], share: Share | None = None) -> Policy | None:

@@ -133,8 +133,17 @@ def size(attributes: Mapping[str, Mapping[str, Any]]) -> int:
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
     """
+    if attributes is ENVELOPE_MARK:
+        return _MARK_BYTES
+    return _size(attributes)
+
+
+def _size(attributes: Mapping[str, Mapping[str, Any]]) -> int:
     total = 0
     for name, entry in attributes.items():
         total += len(name) + len(entry["DataType"])
         total += len(entry.get("BinaryValue", b"")) + len(str(entry.get("StringValue", "")).encode())
     return total
+
+
+_MARK_BYTES: Final = _size(ENVELOPE_MARK)

@@ -31,6 +31,7 @@ from kombu_sns_sqs.wire.trace import trace_of
 _BASE64: Final = "base64"
 #: Made once: ``json.dumps`` with a class of its own makes one for every message.
 _ENCODER: Final = kombu_json.JSONEncoder()
+_read: Final = json.JSONDecoder().decode
 #: What kombu marks values with that JSON does not know.
 _TYPED_VALUE: Final = '"__type__"'
 _TEXT: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -69,6 +70,8 @@ def encode(
         MessageError: attributes AWS would refuse, or headers that cannot be written as JSON.
     """
     properties: Mapping[str, Any] = message.get("properties") or {}
+    # Most messages have none of these, and then nothing is looked for: who calls ``delay()`` waits for it.
+    special = {} if _LOCAL.isdisjoint(properties) else properties
     kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
     write = _kombu_sqs_text if compat == "sqs" else _native_text
     try:
@@ -78,17 +81,20 @@ def encode(
         raise MessageError(f"the message cannot be written as JSON: {exc}") from exc
     return Outgoing(
         body=body,
-        attributes={
-            **attrs.to_aws(_first(properties, _USER_ATTRIBUTES) or {}),
-            **({} if compat == "sqs" else attrs.ENVELOPE_MARK),
-        },
+        attributes=_attributes(special, compat),
         publish_id=publish_id,
         priority=_priority(properties.get("priority")),
-        group_id=_first(properties, _GROUP_ID),
-        deduplication_id=_first(properties, _DEDUPLICATION_ID),
+        group_id=_first(special, _GROUP_ID),
+        deduplication_id=_first(special, _DEDUPLICATION_ID),
         due=due,
         trace=trace_of(message.get("headers") or {}, properties),
     )
+
+
+def _attributes(properties: Mapping[str, Any], compat: str) -> Mapping[str, Mapping[str, Any]]:
+    mark = {} if compat == "sqs" else attrs.ENVELOPE_MARK
+    given = _first(properties, _USER_ATTRIBUTES)
+    return {**attrs.to_aws(given), **mark} if given else mark
 
 
 def _native_text(
@@ -177,26 +183,33 @@ def decode(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> Content:
 
 def _loads(text: str) -> Any:
     """Read kombu's JSON; its hook, a call of Python for each object, only where there is something for it to do."""
-    return kombu_json.loads(text) if _TYPED_VALUE in text else json.loads(text)
+    return kombu_json.loads(text) if _TYPED_VALUE in text else _read(text)
 
 
 def _content(envelope: Any) -> Content:
-    body: str | bytes = _typed(envelope["body"], str)
+    body: str | bytes = envelope["body"]
+    properties, headers = envelope["properties"], envelope["headers"]
+    exchange, routing_key, publish_id = envelope["exchange"], envelope["routing-key"], envelope["publish-id"]
+    kind, encoding = envelope.get("content-type"), envelope.get("content-encoding")
+    # In one look, as this is done for each message.
+    if not (type(body) is type(exchange) is type(routing_key) is type(publish_id) is str):
+        raise TypeError("text is missing in an envelope")
+    if not (type(properties) is type(headers) is dict):
+        raise TypeError("headers or properties of an envelope are no mapping")
     if envelope.get("body-encoding") == _BASE64:
         body = b64decode(body, validate=True)
-    properties = _typed(envelope["properties"], dict)
-    headers = _typed(envelope["headers"], dict)
+    expiration = properties.get("expiration")
     return Content(
         body=body,
-        content_type=_maybe_text(envelope.get("content-type")),
-        content_encoding=_maybe_text(envelope.get("content-encoding")),
+        content_type=kind if kind is None else _typed(kind, str),
+        content_encoding=encoding if encoding is None else _typed(encoding, str),
         headers=headers,
         properties=properties,
-        exchange=_typed(envelope["exchange"], str),
-        routing_key=_typed(envelope["routing-key"], str),
+        exchange=exchange,
+        routing_key=routing_key,
         priority=_priority(properties.get("priority")),
-        expiration_ms=_milliseconds(properties.get("expiration")),
-        publish_id=_typed(envelope["publish-id"], str),
+        expiration_ms=None if expiration is None else _milliseconds(expiration),
+        publish_id=publish_id,
         due=due_of(headers, envelope.get("due")),
     )
 
@@ -274,4 +287,8 @@ def _milliseconds(value: Any) -> int | None:
 
 
 def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((properties[name] for name in names if properties.get(name) is not None), None)
+    if properties:
+        for name in names:
+            if properties.get(name) is not None:
+                return properties[name]
+    return None

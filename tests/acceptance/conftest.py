@@ -14,6 +14,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from kombu_sns_sqs.addressing import topic_name
 from kombu_sns_sqs.local import LocalService
 from kombu_sns_sqs.temporary_names import sweeper_queue_name
 
@@ -111,6 +112,15 @@ class Site:
         """Make a queue as a stranger would, and return its name."""
         self._clients["sqs"].create_queue(QueueName=f"{self.prefix}{name}", tags=tags)
         return name
+
+    def subscribe(self, queue: str, exchange: str) -> None:
+        """Subscribe a queue to an exchange's topic as a stranger would."""
+        url = self._clients["sqs"].get_queue_url(QueueName=f"{self.prefix}{queue}")["QueueUrl"]
+        asked = self._clients["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        topics = self._clients["sns"].get_paginator("list_topics").paginate().build_full_result()["Topics"]
+        name = topic_name(exchange, prefix=self.prefix)
+        (topic,) = (one["TopicArn"] for one in topics if one["TopicArn"].endswith(f":{name}"))
+        self._clients["sns"].subscribe(TopicArn=topic, Protocol="sqs", Endpoint=asked["Attributes"]["QueueArn"])
 
     def ready(self, queue: str) -> int:
         """How many messages of a queue nobody has taken."""

@@ -1,6 +1,7 @@
 """Plain kombu processes with what Celery's workers and their callers have: ``python light_process.py COUNT KIND``.
 
-``worker``: a mailbox for remote control and a queue for events, both being received from; and a queue for replies.
+``worker``: a mailbox for remote control and queues for events and Broadcast, all being received from; and one for
+replies and one for results.
 ``caller``: a queue for replies, from which nobody receives for now.
 """
 
@@ -11,8 +12,10 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from uuid import uuid4
 
 from kombu import Connection, Consumer, Exchange, Queue
+from kombu.common import Broadcast
 from kombu.pidbox import Mailbox
 
 
@@ -26,7 +29,9 @@ def live(kind: str) -> None:
                 node = mailbox.Node(f"{os.getpid()}@light", channel=channel)
                 node.listen()
                 events = Queue("", Exchange("celeryev", type="topic"), "worker.#", exclusive=True, durable=False)
-                Consumer(channel, [events(channel)], on_message=print, no_ack=True).consume()
+                received = [events(channel), Broadcast("everyone")(channel)]
+                Consumer(channel, received, on_message=print, no_ack=True).consume()
+                Queue(str(uuid4()), durable=False, auto_delete=True)(channel).declare()
             sys.stdout.write(f"ready {os.getpid()}\n")
             sys.stdout.flush()
             while kind == "caller":

@@ -241,10 +241,11 @@ def test_an_exchange_that_is_gone_refuses_its_messages(producer: Producer, queue
     assert bodies(queue, 1) == names(1)
 
 
-def test_a_fifo_queue_keeps_the_order_of_a_batch(producer: Producer, connect: Connect) -> None:
-    """One request at a time; the tenth of them comes after the ninth."""
+def test_a_fifo_queue_keeps_the_order_of_a_batch(producer: Producer, relay: Relay, connect: Connect) -> None:
+    """One request at a time; the tenth of them comes after the ninth, and none while one has to be sent again."""
     bound = Queue("q.fifo")(producer.channel)
     bound.declare()
+    relay.fault("SendMessageBatch", Throttled(), times=2)
     with producer.batch():
         for number in range(45):
             producer.publish(number, routing_key="q.fifo")

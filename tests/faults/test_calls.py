@@ -348,9 +348,10 @@ def test_a_message_that_amqp_would_refuse_is_refused_when_it_is_published(connec
     assert relay.calls["SendMessage"] + relay.calls["SendMessageBatch"] == 0
 
 
-def test_a_list_of_urls_with_options_is_refused_and_says_where_they_belong() -> None:
-    """Kombu would lose them when it switches."""
-    connection = Connection("sns-sqs://127.0.0.1:1?region=a;sns-sqs://127.0.0.1:2?region=a")
+@pytest.mark.parametrize("url", ["sns-sqs://127.0.0.1:{}?region=a", "sns-sqs://AKID:SECRET@127.0.0.1:{}"])
+def test_a_list_of_urls_with_options_or_keys_is_refused_and_says_where_they_belong(url: str) -> None:
+    """Kombu would lose the ones when it switches, and shows the others in `inspect stats`."""
+    connection = Connection(f"{url.format(1)};{url.format(2)}")
     with pytest.raises(errors.OptionsError, match="broker_transport_options"):
         connection.connect()
 

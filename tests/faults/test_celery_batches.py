@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import Celery, chord, group
 from kombu import Connection, Producer
+from kombu.exceptions import EncodeError
 
 from celery_integration import install, publish_batch
 from kombu_sns_sqs.publishing.outcomes import PublishBatchFailed
-from tests.faults.weather import HalfFails
+from tests.faults.weather import HalfFails, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,39 @@ def test_a_publish_batch_that_fails_sends_nothing_more(app: Celery, noop: Any, r
     assert sent(relay) == (0, 1)
 
 
+def test_what_fails_in_a_publish_batch_takes_nothing_of_it_away(app: Celery, noop: Any, relay: Relay) -> None:
+    """A group, or a block within the block: who catches its error goes on, and the rest is sent."""
+    install(app)
+
+    def fail() -> None:
+        with publish_batch(app):
+            noop.delay("within")
+            raise LookupError
+
+    with app.connection_for_write() as connection:
+        app.amqp.queues["celery"](connection.default_channel).purge()
+    with publish_batch(app):
+        noop.delay("before")
+        with pytest.raises(EncodeError):
+            group([noop.s("half"), noop.s(object())]).apply_async()
+        with pytest.raises(LookupError):
+            fail()
+        noop.delay("after")
+    assert sent(relay) == (0, 1)
+    with app.connection_for_read() as connection:
+        queue = app.amqp.queues["celery"](connection.default_channel)
+        found = {queue.get(no_ack=True).payload[0][0] for _ in range(4)}
+    assert found == {"before", "half", "within", "after"}
+
+
+def test_the_last_install_says_whether_groups_are_batches(app: Celery, noop: Any, relay: Relay) -> None:
+    """As with everything else that can be left out."""
+    install(app)
+    install(app, batches=False)
+    group(noop.si() for _ in range(3)).apply_async()
+    assert sent(relay) == (3, 0)
+
+
 def test_a_group_that_is_half_refused_says_which_tasks(app: Celery, noop: Any, relay: Relay) -> None:
     """By their ids."""
     install(app)
@@ -113,6 +147,16 @@ def test_a_group_that_is_half_refused_says_which_tasks(app: Celery, noop: Any, r
         group(signatures).apply_async()
     assert [one.id for one in caught.value.refused] == ids[1::2]
     assert [one.id for one in caught.value.sent] == ids[::2]
+
+
+def test_a_group_does_not_fail_or_wait_for_its_events(app: Celery, noop: Any, relay: Relay) -> None:
+    """They are nobody's to wait for, in a batch as elsewhere."""
+    install(app)
+    app.conf.task_send_sent_event = True
+    relay.fault("PublishBatch", Refused("AuthorizationError", 403))
+    relay.fault("Publish", Refused("AuthorizationError", 403))
+    group(noop.si() for _ in range(10)).apply_async()
+    assert sent(relay) == (0, 1)
 
 
 def test_another_broker_is_left_alone() -> None:

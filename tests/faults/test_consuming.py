@@ -73,6 +73,20 @@ def test_acks_are_deleted_in_batches(connect: Connect, relay: Relay) -> None:
     assert relay.calls["DeleteMessage"] == 0
 
 
+def test_a_get_from_a_queue_of_its_own_waits_for_no_ack(connect: Connect, relay: Relay) -> None:
+    """Celery looks for a result on the event loop, for each revoked task; what others share is settled first."""
+    connection = connect(ack_delay=5)
+    shared = connection.SimpleQueue("q")
+    shared.put("x")
+    shared.get(timeout=10).ack()
+    own = Queue("ed1ee7ca-3a3a-4c8b-8b51-2ff4a0a9e0c6", auto_delete=True)(connection.default_channel)
+    own.declare()
+    assert own.get() is None
+    assert relay.calls["DeleteMessageBatch"] == 0
+    assert shared.queue.get() is None
+    assert relay.answered["DeleteMessageBatch"] == 1
+
+
 def test_a_close_carries_out_the_acks_that_wait(connect: Connect, relay: Relay, service: LocalService) -> None:
     """However long they might have waited."""
     connection = connect(ack_delay=5)

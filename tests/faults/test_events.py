@@ -141,6 +141,18 @@ def test_a_service_that_hangs_holds_nobody_up(connect: Connect, relay: Relay, au
     assert sorted(set(audience.wait_for(31))) == list(range(31))
 
 
+def test_verbs_that_answer_wait_for_no_event(connect: Connect, relay: Relay, audience: Audience, app: Celery) -> None:
+    """Celery calls them on a worker's event loop, which a topic that is out of reach would hold up."""
+    connection = connect(event_delay=60)
+    dispatcher(app, connection).send("worker-heartbeat", number=1)
+    queue = Queue("q")(connection)
+    queue.declare()
+    assert queue.get() is None
+    queue.purge()
+    queue.delete()
+    assert relay.calls["PublishBatch"] == 0
+
+
 def test_a_missing_permission_is_told_once_and_costs_the_events_alone(
     connect: Connect, relay: Relay, audience: Audience, app: Celery, caplog: pytest.LogCaptureFixture
 ) -> None:

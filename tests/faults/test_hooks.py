@@ -10,7 +10,7 @@ from kombu import Connection, Exchange, Producer, Queue
 from kombu.exceptions import BatchPublishError
 
 from kombu_sns_sqs import Hooks, LostLease
-from kombu_sns_sqs.errors import AccessDenied, Throttled, Unreachable
+from kombu_sns_sqs.errors import AccessDenied, MessageTooLarge, Throttled, Unreachable
 from tests.faults import weather
 from tests.faults.conftest import PATIENCE, drain_until, run_hub
 
@@ -177,12 +177,32 @@ def test_every_message_of_a_batch_is_told_with_its_outcome(connect: Connect, rel
         for number in range(4):
             producer.publish(f"m{number}", routing_key="q")
         producer.publish("m", routing_key="nowhere")
+        with pytest.raises(MessageTooLarge):
+            producer.publish("m" * 2_000_000, routing_key="q")
     assert Counter((one.destination, one.outcome, one.error) for one in ear.published) == {
         ("q", "sent", None): 2,
         ("q", "refused", "ChannelFailed"): 2,
+        ("q", "refused", "MessageTooLarge"): 1,
         ("nowhere", "dropped", None): 1,
     }
     assert [(one.messages, one.failed) for one in ear.calls_of("SendMessageBatch")] == [(2, 2)]
+
+
+def test_an_event_is_told_when_aws_has_it(connect: Connect, relay: Relay, ear: Ear) -> None:
+    """It was only taken when ``publish`` returned; also when it was published within a batch."""
+    connection = connect(hooks=ear, event_delay=60)
+    Queue("q")(connection).declare()
+    Queue("audience", Exchange("celeryev", "topic"), "#")(connection).declare()
+    producer = Producer(connection)
+    producer.publish("m", exchange="celeryev", routing_key="task.sent", delivery_mode=1)
+    with producer.batch():
+        producer.publish("m", exchange="celeryev", routing_key="task.sent", delivery_mode=1)
+        producer.publish("m", routing_key="q")
+    assert [one.destination for one in ear.published] == ["q"]
+    connection.release()
+    told = [(one.destination, one.routing_key, one.service, one.outcome) for one in ear.published[1:]]
+    assert told == [("celeryev", "task.sent", "sns", "sent")] * 2
+    assert relay.calls["PublishBatch"] == 1
 
 
 def test_what_is_given_back_buried_and_thrown_away_is_told_apart(connect: Connect, ear: Ear) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws.control import ControlPlane
@@ -32,6 +32,7 @@ class _Queue:
     tags: dict[str, str]
     #: Of a FIFO queue with one group: its messages' ids, and until when one of them is in flight.
     messages: list[str] = field(default_factory=list)
+    taken_at: float = float("-inf")
     busy_until: float = float("-inf")
     receipt: str = ""
 
@@ -43,16 +44,59 @@ class _Interference:
     of: str | None
 
 
-class Missing(Exception):
+class Refused(Exception):
+    """An error of the service."""
+
+    def __init__(self, kind: Kind, code: str) -> None:
+        super().__init__(code)
+        self.failure = Failure(kind=kind, code=code)
+
+
+class Missing(Refused):
     """What is asked for is not there."""
 
+    def __init__(self) -> None:
+        super().__init__(Kind.MISSING, "NotFound")
 
-class Refused(Exception):
-    """AWS refuses."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+#: Calls on tags, of which SQS and SNS take few; how many a second and account, as far as AWS says.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+#: https://docs.aws.amazon.com/general/latest/gr/sns.html
+SQS_TAG_CALLS = frozenset({"tag_queue", "untag_queue", "list_queue_tags"})
+SNS_TAG_CALLS = frozenset({"tag_resource", "untag_resource", "list_tags_for_resource"})
+SQS_TAG_RATE = 5
+SNS_TAG_RATE = 10
+
+
+class Throttling:
+    """Weather as AWS has it: of calls on tags it takes so many a second, and a second's worth at once."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._left = {SQS_TAG_CALLS: (float(SQS_TAG_RATE), 0.0), SNS_TAG_CALLS: (float(SNS_TAG_RATE), 0.0)}
+        self._rates = {SQS_TAG_CALLS: SQS_TAG_RATE, SNS_TAG_CALLS: SNS_TAG_RATE}
+        #: How many were refused, by process and action.
+        self.refused: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, process: str, action: str, arguments: dict[str, Any]) -> None:
+        """Raise, where there were too many."""
+        for actions, rate in self._rates.items():
+            if action not in actions:
+                continue
+            left, since = self._left[actions]
+            left = min(float(rate), left + rate * (self._now() - since))
+            enough = left >= 1
+            self._left[actions] = (left - enough, self._now())
+            if not enough:
+                self.refused[process, action] += 1
+                raise Refused(Kind.THROTTLED, "Throttling")
+
+
+class Patience(Protocol):
+    """Waits before a repetition of what was throttled, or says that there is none."""
+
+    def __call__(self, retry: int, *, briefly: bool) -> bool:
+        """Wait for the ``retry``-th; ``briefly``, where the call has to end soon."""
 
 
 class Account:
@@ -79,11 +123,13 @@ class Account:
         self._interferences: list[_Interference] = []
         #: When queues were deleted, by name.
         self._deleted_at: dict[str, float] = {}
+        #: What is asked before a call, with process, action and arguments: it may raise.
+        self.weather: Callable[[str, str, dict[str, Any]], None] = lambda *_: None
         self._ids = itertools.count(1)
 
-    def control(self, process: str) -> VirtualControl:
-        """Give the calls of one process."""
-        return VirtualControl(self, process)
+    def control(self, process: str, patience: Patience = lambda _, **__: False) -> VirtualControl:
+        """Give the calls of one process; ``patience`` waits before a repetition, or says that there is none."""
+        return VirtualControl(self, process, patience)
 
     def count(self, process: str, since: float = float("-inf"), until: float = float("inf")) -> Counter[str]:
         """Count the calls of a process within a time, by action."""
@@ -108,7 +154,7 @@ class Account:
     def create_queue(self, QueueName: str, Attributes: dict[str, str], tags: dict[str, str]) -> Any:
         """Make a queue, or find it; not under a name that was deleted less than a minute ago."""
         if self.now() < self._deleted_at.get(QueueName, float("-inf")) + quotas.QUEUE_NAME_REST_SECONDS:
-            raise Refused("QueueDeletedRecently")
+            raise Refused(Kind.NAME_RESTS, "QueueDeletedRecently")
         self.queues.setdefault(QueueName, _Queue(dict(Attributes), dict(tags)))
         return {"QueueUrl": _url(QueueName)}
 
@@ -171,14 +217,17 @@ class Account:
         queue = self._queue(QueueUrl)
         if not queue.messages or queue.busy_until > self.now():
             return {}
-        queue.busy_until, queue.receipt = self.now() + VisibilityTimeout, str(next(self._ids))
+        queue.taken_at, queue.receipt = self.now(), str(next(self._ids))
+        queue.busy_until = self.now() + VisibilityTimeout
         return {"Messages": [{"ReceiptHandle": queue.receipt}]}
 
     def change_message_visibility(self, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> Any:
         """Renew, or give back."""
         queue = self._queue(QueueUrl)
         if queue.receipt != ReceiptHandle or queue.busy_until <= self.now():
-            raise Missing
+            raise Refused(Kind.STALE_RECEIPT, "MessageNotInflight")
+        if self.now() + VisibilityTimeout > queue.taken_at + quotas.MAX_VISIBILITY_SECONDS:
+            raise Refused(Kind.REFUSED, "InvalidParameterValue")
         queue.busy_until = self.now() + VisibilityTimeout
 
     # -- SNS -------------------------------------------------------------------------------------------------
@@ -209,7 +258,7 @@ class Account:
         for arn, pair in self.subscriptions.items():
             if pair == (TopicArn, Endpoint):
                 if self.filters[arn] != policy:
-                    raise Refused("InvalidParameter")
+                    raise Refused(Kind.REFUSED, "InvalidParameter")
                 return {"SubscriptionArn": arn}
         arn = f"{TopicArn}:{next(self._ids)}"
         self.subscriptions[arn], self.filters[arn] = (TopicArn, Endpoint), policy
@@ -253,9 +302,11 @@ class Account:
 class VirtualControl(ControlPlane):
     """The calls of one process, answered at once."""
 
-    def __init__(self, account: Account, process: str) -> None:
+    def __init__(self, account: Account, process: str, patience: Patience) -> None:
         self._account = account
+        self._briefly = self._knows_account = False
         self._process = process
+        self._patience = patience
 
     def session(self, identity: Identity) -> Any:
         """Tell the region."""
@@ -263,34 +314,49 @@ class VirtualControl(ControlPlane):
 
     @contextlib.contextmanager
     def until(self, deadline: float) -> Iterator[None]:
-        """Take no time at all."""
+        """Take no time at all, unless there is patience."""
+        self._briefly = True
         yield
+        self._briefly = False
 
     def account_id(self, identity: Identity) -> str:
-        """Tell the account."""
+        """Tell the account, which is asked for once."""
+        if not self._knows_account:
+            self._account.calls.append((self._account.now(), self._process, "get_caller_identity"))
+            self._knows_account = True
         return NUMBER
 
     def call(self, identity: Identity, service: str, method: str, **arguments: Any) -> Reply:
-        """Note a call and carry it out."""
+        """Note a call and carry it out, again where it is throttled and the process has patience."""
+        for retry in itertools.count(1):
+            reply = self._attempt(identity, method, arguments)
+            if (
+                reply.failure is None
+                or reply.failure.kind is not Kind.THROTTLED
+                or not self._patience(retry, briefly=self._briefly)
+            ):
+                return reply
+        raise AssertionError
+
+    def _attempt(self, identity: Identity, method: str, arguments: dict[str, Any]) -> Reply:
         account = self._account
         account.calls.append((account.now(), self._process, method))
         interference = account.interference(method, self._process)
         try:
+            account.weather(self._process, method, arguments)
             if method == "delete_queue":
                 account.deleted.append((self._process, account._queue(arguments["QueueUrl"]).tags))
             if isinstance(interference, str) and interference:
-                raise Refused(interference)
+                raise Refused(kind_of(interference), interference)
             topic = str(arguments.get("TopicArn") or arguments.get("SubscriptionArn", ""))
             if any(topic.startswith(arn) and identity != owner for arn, owner in account.owners.items()):
-                raise Refused("AuthorizationError")
+                raise Refused(Kind.DENIED, "AuthorizationError")
             value = getattr(account, method)(**arguments) or {}
             if not isinstance(interference, str):
                 interference()
             return Reply(value=value)
-        except Missing:
-            return Reply(failure=Failure(kind=Kind.MISSING, code="NotFound", action=method))
         except Refused as exc:
-            return Reply(failure=Failure(kind=kind_of(exc.code), code=exc.code, action=method))
+            return Reply(failure=replace(exc.failure, action=method))
 
 
 def _url(name: str) -> str:

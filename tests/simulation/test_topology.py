@@ -17,7 +17,7 @@ from kombu_sns_sqs.redelivery import DeadLetterPolicy
 from kombu_sns_sqs.topology.access import Access
 from kombu_sns_sqs.topology.entities import Queue, QueueDeclaration
 from kombu_sns_sqs.topology.making import QueueMaker
-from tests.simulation.worker import OPTIONS, Worker, World
+from tests.simulation.fleet import OPTIONS, Worker, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -58,6 +58,16 @@ def test_what_is_printed_has_no_key() -> None:
 
 
 @pytest.mark.parametrize(
+    "options",
+    ["role_session_name=me%40example.com&region=x", "endpoint_url=http%3A%2F%2Fh%2F%3Fa%3Db%26c", "verify=a%20b%2Bc"],
+)
+def test_what_is_printed_reads_the_same(options: str) -> None:
+    """Clones of a connection are made of it."""
+    url = BrokerURL.parse(f"sns-sqs://host/p-?{options}")
+    assert BrokerURL.parse(url.printable) == url
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("sqs://", "scheme"),
@@ -70,6 +80,9 @@ def test_what_is_printed_has_no_key() -> None:
         ("sns-sqs://host?region=a&region=b", "twice"),
         ("sns-sqs://host?secret_access_key=SECRET", "broker_transport_options"),
         ("sns-sqs://host?aws_access_key_id=SECRET", "broker_transport_options"),
+        ("sns-sqs://host?endpoint_url=http://me:SECRET%40proxy", "broker_transport_options"),
+        ("sns-sqs://AKID:SECRET@?role_session_name=me@example.com", "%40"),
+        ("sns-sqs://?role_session_name=me@example.com&region=x", "%40"),
     ],
 )
 def test_what_cannot_be_read_says_why_and_shows_no_key(text: str, says: str) -> None:

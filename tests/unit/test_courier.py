@@ -100,8 +100,8 @@ def start(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setattr(couriers, "_BACKOFF", couriers.Backoff(base=0.001, cap=0.001))
     made: list[Courier] = []
 
-    def start(*, delay: float = 60.0, forget_topic: Callable[[str], object] = len) -> Courier:
-        made.append(Courier(client=service, delay=delay, forget_topic=forget_topic))
+    def start(*, delay: float = 60.0, forget_topic: Callable[[str], object] = len, tell: Any = None) -> Courier:
+        made.append(Courier(client=service, delay=delay, forget_topic=forget_topic, tell=tell))
         return made[-1]
 
     yield start
@@ -291,6 +291,70 @@ def test_a_stop_in_an_outage_ends_and_says_what_was_left(
     assert courier._thread is not None
     courier._thread.join(PATIENCE)
     assert not courier._thread.is_alive()
+
+
+def test_a_stop_while_a_publisher_waits_for_room_leaves_its_event_to_it(
+    start: Callable[..., Courier], service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And what is left is counted whole."""
+    service.open.clear()
+    courier = start()
+    for number in range(10):
+        courier.take(event(str(number)))
+    service.wait_for_requests(1)
+    for number in range(MAX_PARCELS):
+        courier.take(event(str(number)))
+    taken: list[bool] = []
+    waiting = threading.Event()
+    wait_for = courier._changed.wait_for
+
+    def note(*arguments: Any) -> object:
+        waiting.set()
+        return wait_for(*arguments)
+
+    courier._changed.wait_for = note  # type: ignore[method-assign, assignment]
+    publisher = threading.Thread(target=lambda: taken.append(courier.take(event("late"))))
+    publisher.start()
+    assert waiting.wait(PATIENCE)
+    courier.stop(0)
+    publisher.join(PATIENCE)
+    assert taken == [False]
+    assert f"{MAX_PARCELS + 10} events were not sent before the stop" in caplog.text
+
+
+def test_a_thread_that_cannot_start_leaves_the_event_to_its_publisher(
+    start: Callable[..., Courier], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one finds a thread again."""
+    courier = start()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert not courier.take(event("a"))
+    assert courier.take(event("b"))
+    assert courier.flush(PATIENCE)
+    assert service.requests == [["b"]]
+
+
+def test_each_event_is_told_when_it_is_known_what_became_of_it(start: Callable[..., Courier], service: Service) -> None:
+    """Not when it was taken."""
+    told: list[tuple[str, str, str | None]] = []
+    service.failures = [{"0": THROTTLED, "1": DENIED}]
+    courier = start(
+        tell=lambda parcel, outcome, error: told.append((parcel.message.body, outcome, error and type(error).__name__))
+    )
+    for body in "abc":
+        courier.take(event(body))
+    assert told == []
+    assert courier.flush(PATIENCE)
+    assert told == [("c", "sent", None), ("b", "refused", "AccessDenied"), ("a", "sent", None)]
+    service.open.clear()
+    courier.take(event("d"))
+    courier.stop(0)
+    assert told[3:] == [("d", "dropped", None)]
 
 
 def test_one_that_never_had_anything_has_no_thread(start: Callable[..., Courier]) -> None:

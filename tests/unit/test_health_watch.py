@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import signals
+from celery.exceptions import ImproperlyConfigured
 
 from celery_integration import HealthProbe
 from celery_integration import health as watching
@@ -130,6 +131,30 @@ def test_a_worker_that_reconnects_is_borne_with_for_as_long_as_any_silence(watch
     consumer.connection = SimpleNamespace(health=Health(connected=True))
     watch.consumes(consumer)
     assert look(watch, LOOKS * 2, consumer) == []
+
+
+def test_a_file_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    """Not by a probe that restarts the worker again and again."""
+    with pytest.raises(ImproperlyConfigured, match=r"HealthProbe\(file='.*%n.alive'\) cannot be written: "):
+        Watch(HealthProbe(file=f"{tmp_path}/missing/%n.alive"), "w1@test")
+    Watch(HealthProbe(file=f"{tmp_path}/%n.alive"), "w1@test")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_any_more_is_told_once(
+    watch: Watch, consumer: Consumer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In words that say so, and again after it could."""
+    folder = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    for _ in range(2):
+        look(watch, 1, consumer)
+        tmp_path.rename(folder)
+        look(watch, 3, consumer)
+        folder.rename(tmp_path)
+    watch.rests(stopping=True)
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert ["the health file cannot be touched" in record.getMessage() for record in told] == [True, True]
+    assert not any(record.exc_info for record in told)
 
 
 def test_a_watch_that_has_ended_leaves_nothing(watch: Watch, consumer: Consumer, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_defaults_are_valid_and_hashable() -> None:
         ({"wait_time_seconds": 21}, "between 0 and 20"),
         ({"wait_time_seconds": "soon"}, "must be a number"),
         ({"wait_time_seconds": 1.5}, "whole number"),
+        ({"prefetch_limit": "inf"}, "whole number"),
         ({"visibility_timeout": 1}, "between 2 and 43200"),
         ({"visibility_timeout": True}, "must be a number"),
         ({"topology": "destroy"}, "one of 'create', 'validate', 'assume'"),
@@ -84,8 +85,19 @@ def test_a_region_need_not_be_one_of_amazons(region: str) -> None:
 def test_the_url_and_the_options_may_repeat_but_not_contradict_each_other() -> None:
     """Of two values neither can be the one that was meant."""
     assert read("sns-sqs://?wait_time_seconds=3", wait_time_seconds=3).wait_time_seconds == 3
+    for url, options in (
+        ("?wait_time_seconds=3", {"wait_time_seconds": 3.0}),
+        ("?eta_by_sqs=0", {"eta_by_sqs": False}),
+        ("localhost:1?ssl=no", {"is_secure": False}),
+        ("?sts_token_timeout=900", {"role_seconds": 900.0}),
+        ("?backoff_tasks=a,%20b", {"backoff_tasks": ["b", "a"]}),
+        ("?verify=true", {"verify": True}),
+    ):
+        assert read(f"sns-sqs://{url}") == read(f"sns-sqs://{url}", **options)
     with pytest.raises(OptionsError, match="contradicts"):
         read("sns-sqs://?wait_time_seconds=3", wait_time_seconds=4)
+    with pytest.raises(OptionsError, match="contradicts"):
+        read("sns-sqs://?hooks=prometheus", hooks="opentelemetry")
     with pytest.raises(OptionsError, match="differ"):
         read("sns-sqs:///a-", queue_name_prefix="b-")
     assert read("sns-sqs:///a-").queue_name_prefix == "a-"

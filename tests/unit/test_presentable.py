@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from pathlib import Path
 from typing import Any
 
+import pytest
 from kombu import Connection
 from kombu.utils.json import dumps, loads
 
@@ -41,6 +44,23 @@ def test_a_connection_with_functions_among_its_options_can_be_shown() -> None:
     assert shown["predefined_queues"]["q"] == {"backoff_policy": "builtins.max"}
     assert shown["ack_delay"] == 1
     assert repr(connection.transport_options) == before, "kombu's pools know a connection by this"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"backoff_tasks": {"b", "a"}}, {"backoff_tasks": ["a", "b"]}),
+        ({"verify": Path("ca.pem")}, {"verify": f"pathlib.{type(Path()).__name__}"}),
+        ({"retry_errors": (OSError, len)}, {"retry_errors": ["builtins.OSError", "builtins.len"]}),
+        ({"queue_tags": {("a", "b"): 1}}, {"queue_tags": "builtins.dict"}),
+        ({"proxies": {"https": "http://me:pa/ss@proxy"}}, {"proxies": {"https": "********"}}),
+    ],
+)
+def test_whatever_stands_among_the_options_they_can_be_shown(given: dict[str, Any], shown: dict[str, Any]) -> None:
+    """One that JSON does not know would keep a worker from answering; and they are read as they were given."""
+    once = presentable(given)
+    assert json.loads(dumps(once)) == shown
+    assert as_given(once) == as_given(pickle.loads(pickle.dumps(once))) == given
 
 
 def test_what_is_shown_is_what_was_given() -> None:

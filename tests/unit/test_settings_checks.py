@@ -199,6 +199,16 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "and not after no time at all",
         {"result_backend": "redis://", "result_expires": None},
     ),
+    "a beat of nothing": (
+        {"beat_schedule": {"nightly": {"schedule": DAY, "options": {"queue": "celery"}}}},
+        "beat_schedule: 'nightly' names no task",
+        {"beat_schedule": {"nightly": {"task": "work", "schedule": DAY, "options": {"queue": "celery"}}}},
+    ),
+    "a URL that cannot be read": (
+        {"broker": "sns-sqs://AKID@host"},
+        "broker_url, broker_transport_options: the part of the broker URL before '@' is not key:secret",
+        {"broker": "sns-sqs://AKID:SECRET@host?region=us-east-1"},
+    ),
     "an unknown option": (
         {"options": {"visiblity_timeout": 60}},
         "broker_url, broker_transport_options: unknown option 'visiblity_timeout'",
@@ -300,7 +310,7 @@ def test_a_worker_says_what_is_found_when_it_starts(caplog: pytest.LogCaptureFix
     SettingsCheck(worker).start(worker)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "broker_connection_retry" in caplog.text
-    assert SettingsCheck not in install(app_with(), mingle=False, batches=False, checks=False).steps["worker"]
+    assert SettingsCheck not in install(app, mingle=False, batches=False, checks=False).steps["worker"]
 
 
 def test_a_check_that_fails_keeps_no_worker_from_starting(caplog: pytest.LogCaptureFixture) -> None:

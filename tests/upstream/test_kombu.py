@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -10,6 +11,7 @@ import threading
 from importlib.metadata import entry_points
 from typing import Any
 
+import pytest
 from kombu import Connection, Exchange, Queue
 from kombu.asynchronous import Hub
 from kombu.pidbox import Mailbox
@@ -50,6 +52,27 @@ def test_clones_and_pickles_of_a_connection_keep_its_keys() -> None:
         assert copied.transport.url.access_key_id == "AKID"
         assert copied.transport.url.secret_access_key == "SE/CRET+"
         assert "CRET" not in copied.as_uri()
+
+
+@pytest.mark.parametrize("secret", ["se/cr+et=", "what%3F", "per%25cent", "a%40b"])
+def test_a_url_that_is_shown_with_its_keys_can_be_used(secret: str) -> None:
+    """It says the same."""
+    connection = Connection(f"sns-sqs://AKID:{secret}@host/p-?region=x")
+    shown = Connection(connection.as_uri(include_password=True))
+    assert shown.transport.url == connection.transport.url
+
+
+def test_a_batch_within_another_of_its_producer_shares_its_state_and_its_end() -> None:
+    """An exception that leaves the inner one spoils both, so ours join: known by an attribute of the producer's."""
+    producer = Connection("memory://").Producer()
+    assert getattr(producer._batch_local, "current", None) is None
+    with producer.batch():
+        state = producer._batch_local.current
+        with contextlib.suppress(LookupError), producer.batch():
+            assert producer._batch_local.current is state
+            raise LookupError
+        assert state.aborted
+    assert getattr(producer._batch_local, "current", None) is None
 
 
 def test_the_transport_can_be_named_by_its_class() -> None:

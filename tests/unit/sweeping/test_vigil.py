@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -39,6 +40,8 @@ class World:
         #: Whether signs can be given at all, and what cannot be read.
         self.tagging = True
         self.unreadable: set[str] = set()
+        #: How many tags are read in a second at most.
+        self.pace = math.inf
         self._list_at = 0.0
 
     def make(self, owner: str, *names: str, period: float = PERIOD, **tags: str) -> None:
@@ -65,17 +68,18 @@ class World:
             self.tags[self.bearers[owner]]["kombu:sign"] = str(LifeSign(self.counts[owner], PERIOD))
             self.next_sign[owner] = self.now + TIMES.next_sign(self.dice.random())
 
-    def _sweep(self) -> None:
+    def _sweep(self, step: float) -> None:
         self.vigil.pass_time(self.now)
         if self.now >= self._list_at:
             self.vigil.listed({name: f"https://sqs/{name}" for name in self.tags})
             self._list_at = self.now + TIMES.listing
         if self.vigil.wants_proof and self.tagging:
             self.vigil.proved()
-        while (look := self.vigil.next_look()) is not None:
+        limit = self.looks + self.pace * step
+        while self.looks < limit and (look := self.vigil.next_look()) is not None:
             self.looks += 1
             if look[0] in self.unreadable:
-                self.vigil.look_again(look[0])
+                self.vigil.look_again(look[0], TIMES.sign_again)
             else:
                 self.vigil.saw(look[0], self.tags.get(look[0]))
             self._remove()
@@ -94,7 +98,7 @@ class World:
             self.now += step
             self._signs()
             if sweeping:
-                self._sweep()
+                self._sweep(step)
 
 
 def test_what_the_dead_have_left_is_found_within_twenty_minutes() -> None:
@@ -120,6 +124,22 @@ def test_who_lives_is_never_taken_for_dead() -> None:
         world.make(f"owner{number:03}")
     world.run(24 * 60 * MINUTE, step=12.0)
     assert world.swept == {}
+
+
+def test_who_lives_is_not_taken_for_dead_where_more_is_due_than_can_be_read() -> None:
+    """Of 1,500; ten have their signs on reply queues, whose names do not tell that they are theirs."""
+    world = World()
+    world.pace = 1 / TIMES.look
+    for number in range(1500):
+        world.make(f"owner{number:04}")
+    for number in range(10):
+        world.make(f"caller{number:02}", temporary_name_of(f"{UUID[:-1]}{number}"), private(f"caller{number:02}"))
+    world.run(2 * 60 * MINUTE)
+    assert world.looks > 0.9 * 2 * 60 * MINUTE / TIMES.look
+    assert world.swept == {}
+    world.kill("caller03")
+    world.run(40 * MINUTE)
+    assert world.swept.keys() == {temporary_name_of(f"{UUID[:-1]}3"), private("caller03")}
 
 
 def test_a_look_costs_one_reading_for_each_owner_and_period_however_many_queues_it_has() -> None:
@@ -359,3 +379,43 @@ def test_a_queue_of_anothers_is_not_swept_whoever_says_it_is_his() -> None:
     world.kill("owner000")
     world.run(60 * MINUTE)
     assert world.swept.keys() == {private("owner000")}
+    world.kill("owner111")
+    world.run(20 * MINUTE)
+    assert world.swept.keys() == {private("owner000"), temporary_name_of(UUID)}
+
+
+# -- tags that do not say what they should -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tags", [{}, {"kombu:sign": "7/420"}, {"kombu:owner": "another0", "kombu:sign": "7/420"}])
+def test_an_owner_of_whose_queues_one_lost_its_tags_is_not_judged_by_the_others(tags: dict[str, str]) -> None:
+    """It may give its signs there; nor is it judged once it is dead, unless that queue is gone."""
+    world = World()
+    one, two = private("owner000", "tok1"), private("owner000", "tok2")
+    world.make("owner000", one, two)
+    world.run(20 * MINUTE)
+    world.tags[one] = dict(tags)
+    world.run(60 * MINUTE)
+    world.kill("owner000")
+    world.run(60 * MINUTE)
+    assert world.swept == {}
+    looks = world.looks
+    world.run(60 * MINUTE)
+    assert world.looks <= looks + 1
+    del world.tags[one]
+    world.run(20 * MINUTE)
+    assert world.swept.keys() == {two}
+
+
+def test_an_owner_whose_queue_has_its_tags_again_is_judged() -> None:
+    """A tag that was not there yet, or was taken away for a while."""
+    world = World()
+    one, two = private("owner000", "tok1"), private("owner000", "tok2")
+    world.make("owner000", one, two)
+    tags, world.tags[one] = world.tags[one], {}
+    world.kill("owner000")
+    world.run(30 * MINUTE)
+    assert world.swept == {}
+    world.tags[one] = tags
+    world.run(100 * MINUTE)
+    assert world.swept.keys() == {one, two}
