@@ -112,6 +112,22 @@ def test_what_becomes_of_a_worker_after_an_error_is_as_celery_is_set(service: Lo
     assert all("Connection to broker lost" in worker.output for worker in persistent)
 
 
+def test_a_refused_declaration_ends_a_worker_unless_it_is_to_try_again(site: Site) -> None:
+    """By `broker_channel_error_retry`; what is missing is not made with `topology=validate`."""
+    site.environment["BROKER_URL"] += "&topology=validate"
+    ends, tries = (
+        site.worker(name, "solo", app="lossy_app", SETTINGS=json.dumps({"broker_channel_error_retry": retry}))
+        for name, retry in (("ends", False), ("tries", True))
+    )
+    try:
+        assert ends.wait() != 0
+        assert "NOT_FOUND - no exchange 'celery'" in ends.output
+        site.wait_until(lambda: tries.output.count("NOT_FOUND - no exchange 'celery'") > 1, lambda: tries.output)
+    finally:
+        ends.kill()
+        tries.kill()
+
+
 def test_a_worker_that_is_to_give_up_does(site: Site) -> None:
     """When it starts and nobody answers, after so many attempts or at once."""
     site.environment["BROKER_URL"] = "sns-sqs://k:s@127.0.0.1:1"
