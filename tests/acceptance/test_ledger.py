@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from . import workers
 from .ledger import EMULATORS, ONLY
 
-if TYPE_CHECKING:
-    import pytest
+#: What tests of the whole suite are left out without, where it is no strict run.
+LIBRARIES = ("django", "eventlet", "flask", "gevent", "pycurl", "sqlalchemy")
+PROGRAMS = ("chromedriver", "chromium", "redis-server")
 
 
 def test_every_entry_names_a_module_an_emulator_and_a_reason() -> None:
@@ -34,3 +39,14 @@ def test_a_strict_run_leaves_out_nothing_for_want_of_a_library(monkeypatch: pyte
         monkeypatch.setattr(workers, "STRICT", strict)
         skips[strict] = workers.needs("no_such_library").kwargs["condition"]
     assert skips == {False: True, True: False}
+
+
+@pytest.mark.skipif(not workers.STRICT, reason="only a strict run has to have everything")
+def test_a_strict_run_has_every_library_and_program() -> None:
+    """Each imported by a process of its own: some change what is imported after them."""
+    programs = {
+        library: subprocess.run([sys.executable, "-W", "ignore", "-c", f"import {library}"], check=False, timeout=60)
+        for library in LIBRARIES
+    }
+    assert [library for library, done in programs.items() if done.returncode] == []
+    assert [program for program in PROGRAMS if shutil.which(program) is None] == []
