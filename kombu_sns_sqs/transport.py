@@ -78,6 +78,9 @@ class Transport(base.Transport):
                 "a list of broker URLs cannot have options after '?': kombu loses them when it switches;"
                 " put them into broker_transport_options"
             )
+        if self._pid != os.getpid():
+            self._drop()
+            self._pid = os.getpid()
         self._services = services_for(self._options())
         self._services.verify()
         self._receiver = Receiver(services=self._services)

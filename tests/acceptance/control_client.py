@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -34,6 +35,7 @@ __all__ = (
     "capture_events",
     "commands",
     "nodes",
+    "own_answers_after_a_fork",
     "own_results",
     "pids_of_two",
     "until",
@@ -191,6 +193,29 @@ def own_results() -> bool:
     base = threading.get_ident() * 1000 + os.getpid()
     results = [add.delay(base, number) for number in range(30)]
     return [result.get(timeout=60) for result in results] == [base + number for number in range(30)]
+
+
+def own_answers_after_a_fork() -> list[list[Any]]:
+    """Ask, fork, and ask again in both processes at once; give what each was told.
+
+    The child waits for results in a thread of its own: Celery names the queue for them after the thread, once, and a
+    forked child that goes on in the same one has its parent's.
+    """
+
+    def ask(get: Callable[[], bool]) -> list[Any]:
+        return [nodes(limit=2), get(), nodes(limit=2)]
+
+    before = ask(own_results)
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.write(write, json.dumps(ask(lambda: at_once(own_results, 1)[0])).encode())
+        sys.exit(0)
+    os.close(write)
+    answers = [before, ask(own_results)]
+    with os.fdopen(read) as said:
+        answers.append(json.load(said))
+    os.waitpid(child, 0)
+    return answers
 
 
 def until(true: Callable[[], Any], timeout: float = 40) -> bool:

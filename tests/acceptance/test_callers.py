@@ -64,3 +64,11 @@ def test_clients_in_threads_and_processes_get_their_own_results(team: Site) -> N
     answers = all_at_once(team, "at_once(own_results, 2)", 2)
     assert answers == [[True, True]] * 2
     assert team.queues == before
+
+
+def test_a_forked_caller_and_its_parent_get_their_own_answers(team: Site) -> None:
+    """Of remote control and over `rpc://`, both of which the parent has used before; and they leave no queue."""
+    before = team.queues
+    answers = team.ask("own_answers_after_a_fork()", app="control_client")
+    assert answers == [[BOTH, True, BOTH]] * 3
+    assert team.queues == before
