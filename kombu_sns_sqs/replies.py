@@ -10,6 +10,7 @@ and the call (:mod:`kombu_sns_sqs.reply_keys`), and what comes in answer to an e
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 import time
@@ -106,6 +107,7 @@ class _Call:
         return key, exchange
 
 
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: The calls of this process that are under way, by the name that kombu gave to the reply queue: a UUID is in it.
 _calls: Final[dict[str, _Call]] = {}
 
@@ -168,6 +170,16 @@ class Replies:
             if call.declaration.auto_delete:
                 del _calls[name]
 
+    def published(self, call: _Call) -> _Mailbox | None:
+        """Note that the command of a call is published; give what takes its answers, None: the queue kombu named."""
+        if call.ended:
+            self.begin(call)
+        if call.mailbox is not None and (call.collecting or not call.asked):
+            # Published anew, for want of an answer of AWS's, it is the same call.
+            call.asked += 1
+            call.collecting = False
+        return call.mailbox
+
     def shows_no_key(self, call: _Call) -> None:
         """Make the queue that kombu named, since the key in a command cannot be replaced: compressed, or signed."""
         if call.mailbox is not None:
@@ -190,33 +202,26 @@ def asked(message: Mapping[str, Any], exchange: str) -> Mapping[str, Any]:
     """Have a command answered to the mailbox of its call, if it is one: gives the message to publish."""
     if not _calls or not exchange.endswith(".pidbox"):
         return message
+    body = message["body"]
+    for key in _uuids(body):
+        if (call := _calls.get(f"{key}.reply.{exchange}")) is not None:
+            mailbox = call.owner.published(call)
+            return message if mailbox is None else {**message, "body": _replaced(body, key, mailbox.key)}
+    thread = threading.get_ident()
     for call in list(_calls.values()):
-        key, replies = call.parts
-        if replies != f"reply.{exchange}":
-            continue
-        if call.ended:
-            if _replaced(message["body"], key, key) is None:
-                continue
-            call.owner.begin(call)
-        body = _replaced(message["body"], key, call.mailbox.key) if call.mailbox is not None else None
-        if body is not None:
-            if call.collecting or not call.asked:
-                # Published anew, for want of an answer of AWS's, it is the same call.
-                call.asked += 1
-                call.collecting = False
-            return {**message, "body": body}
-        if not call.asked and call.thread == threading.get_ident():
+        if call.thread == thread and call.parts[1] == f"reply.{exchange}" and not (call.ended or call.asked):
             call.owner.shows_no_key(call)
     return message
 
 
-def _replaced(body: Any, key: str, by: str) -> Any:
-    """Replace a key in a message as it was serialized; None where it does not show."""
-    if isinstance(body, str):
-        return body.replace(key, by) if key in body else None
-    if isinstance(body, bytes):
-        return body.replace(key.encode(), by.encode()) if key.encode() in body else None
-    return None
+def _uuids(body: Any) -> list[str]:
+    """Find what may be the key of a call in a message as it was serialized."""
+    text = body.decode("latin-1") if isinstance(body, bytes) else body
+    return _UUID.findall(text) if isinstance(text, str) else []
+
+
+def _replaced(body: str | bytes, key: str, by: str) -> str | bytes:
+    return body.replace(key, by) if isinstance(body, str) else body.replace(key.encode(), by.encode())
 
 
 class WithReplies(StdChannel):

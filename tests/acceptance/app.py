@@ -21,6 +21,7 @@ __all__ = (
     "note",
     "patient",
     "third_time_lucky",
+    "tick",
     "trace",
     "when",
     "work",

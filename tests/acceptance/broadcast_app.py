@@ -20,6 +20,7 @@ app.conf.task_queues = [
     Broadcast("everyone"),
     Broadcast("named", queue="my-name", unique=True),
     Broadcast("shared", queue="one-for-all"),
+    Broadcast("own", queue="one-each", exclusive=True),
 ]
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,24 +18,23 @@ import pytest
 from kombu_sns_sqs.addressing import topic_name
 from kombu_sns_sqs.local import LocalService
 from kombu_sns_sqs.temporary_names import sweeper_queue_name
+from tests.faults.relay import Relay
 
+from .ledger import EMULATORS, ONLY
 from .light_processes import LightProcesses
-from .workers import Worker
+from .workers import Worker, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 
-#: What stands in for AWS, one after the other.
-EMULATORS = ("ministack", "moto")
-
 
 class Site:
     """One name prefix on a local service: its environment, its workers' notes, what is on the service."""
 
     def __init__(self, service: LocalService, folder: Path, options: str = "") -> None:
-        self.emulator = service.emulator
+        self._endpoint = service.endpoint_url
         self.prefix = f"a{uuid4().hex[:8]}-"
         self.notes_file = folder / "notes"
         self.notes_file.touch()
@@ -65,6 +65,21 @@ class Site:
             arguments=arguments,
         )
 
+    @contextmanager
+    def relayed(self) -> Iterator[Relay]:
+        """Have the clients of a while go through a relay, which counts what they ask for; workers go straight on.
+
+        Without signs of life there is no queue for who sweeps, either, which a client may make that lives so long.
+        """
+        url = self.environment["BROKER_URL"]
+        with Relay(self._endpoint) as relay:
+            addresses = (address.removeprefix("http://") for address in (self._endpoint, relay.url))
+            self.environment["BROKER_URL"] = url.replace(*addresses) + "&sweep_period=0"
+            try:
+                yield relay
+            finally:
+                self.environment["BROKER_URL"] = url
+
     def light_processes(self, count: int, kind: str) -> LightProcesses:
         """Make some plain kombu processes of this site."""
         return LightProcesses(count, kind, folder=self.folder, environment=self.environment)
@@ -91,11 +106,15 @@ class Site:
 
     def wait_for_notes(self, enough: Callable[[list[str]], bool], timeout: float = 30) -> list[str]:
         """Wait until the notes say enough."""
-        deadline = time.monotonic() + timeout
-        while not enough(self.notes):
-            assert time.monotonic() < deadline, self.notes
-            time.sleep(0.05)
+        self.wait_until(lambda: enough(self.notes), lambda: self.notes, timeout)
         return self.notes
+
+    def wait_until(self, true: Callable[[], object], otherwise: Callable[[], object], timeout: float = 30) -> None:
+        """Wait until something is true; fail with what is there otherwise."""
+        deadline = time.monotonic() + timeout
+        while not true():
+            assert time.monotonic() < deadline, otherwise()
+            time.sleep(0.05)
 
     def open_gate(self, gate: str = "gate") -> None:
         """Let the tasks of `gated_app` end that wait for it."""
@@ -149,9 +168,11 @@ class Site:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test on both emulators, on those that its module names as its ``EMULATORS``, or on ``--emulator``'s."""
+    """Run each test on both emulators, on the one that the ledger has for its module, or on ``--emulator``'s."""
     if "service" in metafunc.fixturenames:
-        emulators = metafunc.config.getoption("--emulator") or getattr(metafunc.module, "EMULATORS", EMULATORS)
+        module = metafunc.module.__name__.rpartition(".")[2]
+        from_ledger = [ONLY[module][0]] if module in ONLY else EMULATORS
+        emulators = metafunc.config.getoption("--emulator") or from_ledger
         metafunc.parametrize("service", emulators, indirect=True, scope="session")
 
 
@@ -178,5 +199,5 @@ def short_leases(service: LocalService, tmp_path: Path) -> Site:
 def team(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with two prefork workers that all tests of a module share."""
     site = Site(service, tmp_path_factory.mktemp("team"))
-    with site.worker("w1", "prefork", "-E"), site.worker("w2", "prefork", "-E"):
+    with together(site.worker("w1", "prefork", "-E"), site.worker("w2", "prefork", "-E")):
         yield site

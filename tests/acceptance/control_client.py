@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
-from contextlib import contextmanager
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app import add, app, work
@@ -15,26 +17,27 @@ from celery.worker.control import Panel
 from click.testing import CliRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from celery.result import AsyncResult
 
 __all__ = (
+    "BOTH",
     "CONTROLS",
     "INSPECTS",
     "add",
+    "after_late_answers",
     "app",
     "ask_by_api",
     "ask_by_command_line",
+    "ask_in_turn",
+    "ask_one_by_all_means",
     "at_once",
+    "capture_events",
     "commands",
-    "consume_for_a_while",
-    "limit",
     "nodes",
+    "own_answers_after_a_fork",
     "own_results",
-    "resize",
-    "revoke_running",
-    "revoke_stamped",
+    "pids_of_two",
     "until",
     "work",
 )
@@ -77,6 +80,17 @@ CONTROLS: dict[str, list[str]] = {
     "terminate": ["SIGTERM", "nobody"],
     "time_limit": ["app.when", "30", "60"],
 }
+#: Commands that take their time in the worker: more than the default second, on a busy machine.
+AT_LEISURE = {"objgraph", "pool_restart"}
+#: Commands of ``control`` that may be given again and again, with their arguments.
+HARMLESS: dict[str, dict[str, Any]] = {
+    "add_consumer": {"queue": "celery"},
+    "enable_events": {},
+    "heartbeat": {},
+    "rate_limit": {"task_name": "app.when", "rate_limit": "100/s"},
+    "revoke": {"task_id": ["nobody", "knows"]},
+    "time_limit": {"task_name": "app.when", "hard": 60, "soft": 30},
+}
 
 
 def commands(kind: str) -> list[str]:
@@ -85,8 +99,8 @@ def commands(kind: str) -> list[str]:
 
 
 def ask_by_api() -> dict[str, list[str]]:
-    """Ask both workers by each method of ``inspect``; tell who answered."""
-    inspect = app.control.inspect(destination=BOTH, timeout=20)
+    """Ask both workers by each method of ``inspect``, with its default timeout; tell who answered."""
+    inspect, at_leisure = (app.control.inspect(limit=len(BOTH), **options) for options in ({}, {"timeout": 20}))
     arguments = {
         "query_task": {"ids": ["nobody"]},
         "memdump": {"samples": 2},
@@ -94,22 +108,62 @@ def ask_by_api() -> dict[str, list[str]]:
     }
     answers = {}
     for name in INSPECTS:
-        method = getattr(inspect, name)
+        method = getattr(at_leisure if name in AT_LEISURE else inspect, name)
         given = arguments.get(name, {})
         answers[name] = sorted(method(*given.values()) if name == "query_task" else method(**given) or ())
     return answers
+
+
+def ask_in_turn(calls: int) -> dict[str, int]:
+    """Ask both workers by one command after the other, with nothing but defaults; tell who answered how often.
+
+    Whoever waits for two answers need not wait for the second to end.
+    """
+    inspect = app.control.inspect(limit=len(BOTH))
+    asked: list[Callable[[], Any]] = [getattr(inspect, name) for name in sorted({*INSPECTS} - AT_LEISURE)]
+    asked[asked.index(inspect.query_task)] = partial(inspect.query_task, "nobody", "knows")
+    for name, arguments in HARMLESS.items():
+        asked.append(partial(app.control.broadcast, name, arguments=arguments, reply=True, limit=len(BOTH)))
+    answers = (asked[number % len(asked)]() or () for number in range(calls))
+    nodes_of = (answer if isinstance(answer, dict) else [node for one in answer for node in one] for answer in answers)
+    return Counter(" ".join(sorted(one)) for one in nodes_of)
 
 
 def ask_by_command_line(kind: str, arguments: dict[str, list[str]]) -> dict[str, Any]:
     """Run ``celery -A app KIND COMMAND`` for each command, within this process; tell exit status, and who answered."""
     answers = {}
     for name, given in arguments.items():
-        line = ["-A", "app", kind, "-t", "20", "-d", ",".join(BOTH), "-j", name, *given]
+        patience = ["-t", "20"] if name in AT_LEISURE else []
+        line = ["-A", "app", kind, *patience, "-d", ",".join(BOTH), "-j", name, *given]
         ran = CliRunner().invoke(celery, line)
         replies = json.loads(ran.stdout) if ran.exit_code == 0 else ran.output
         by_node = replies if isinstance(replies, dict) else {node: one[node] for one in replies for node in one}
         answers[name] = [ran.exit_code, by_node]
     return answers
+
+
+def ask_one_by_all_means(node: str) -> dict[str, Any]:
+    """Ask one worker by commands of several kinds; give what it said, and the result of a task through a new queue."""
+    asked: dict[str, Any] = {"destination": [node], "reply": True, "timeout": 20}
+    control, inspect = app.control, app.control.inspect(destination=[node], timeout=20)
+    answers = {
+        "add_consumer": control.add_consumer("extra", **asked),
+        "rate_limit": control.rate_limit("app.when", "100/s", **asked),
+        "enable_events": control.enable_events(**asked),
+        "revoke": control.revoke("nobody", **asked),
+    }
+    told: dict[str, Any] = {name: one[node] for name, (one,) in answers.items()}
+    told["through it"] = add.apply_async((2, 3), queue="extra").get(timeout=40)
+    cancelled = control.cancel_consumer("extra", **asked)[0][node]
+    limited = "app.when [rate_limit=100/s]" in inspect.registered("rate_limit")[node]
+    return {**told, "cancel_consumer": cancelled, "limited": limited, "pid": inspect.stats()[node]["pid"]}
+
+
+def pids_of_two() -> dict[str, int]:
+    """Wait until two workers answer; give their process ids by their names without the host."""
+    inspect = app.control.inspect(limit=2)
+    assert until(lambda: len(inspect.ping() or ()) == 2)
+    return {node.partition("@")[0]: stats["pid"] for node, stats in inspect.stats().items()}
 
 
 def at_once(call: Callable[[], Any], callers: int) -> list[Any]:
@@ -141,6 +195,29 @@ def own_results() -> bool:
     return [result.get(timeout=60) for result in results] == [base + number for number in range(30)]
 
 
+def own_answers_after_a_fork() -> list[list[Any]]:
+    """Ask, fork, and ask again in both processes at once; give what each was told.
+
+    The child waits for results in a thread of its own: Celery names the queue for them after the thread, once, and a
+    forked child that goes on in the same one has its parent's.
+    """
+
+    def ask(get: Callable[[], bool]) -> list[Any]:
+        return [nodes(limit=2), get(), nodes(limit=2)]
+
+    before = ask(own_results)
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.write(write, json.dumps(ask(lambda: at_once(own_results, 1)[0])).encode())
+        sys.exit(0)
+    os.close(write)
+    answers = [before, ask(own_results)]
+    with os.fdopen(read) as said:
+        answers.append(json.load(said))
+    os.waitpid(child, 0)
+    return answers
+
+
 def until(true: Callable[[], Any], timeout: float = 40) -> bool:
     """Wait until something is true."""
     deadline = time.monotonic() + timeout
@@ -151,60 +228,38 @@ def until(true: Callable[[], Any], timeout: float = 40) -> bool:
     return True
 
 
-@contextmanager
-def _running(mark: str, **options: Any) -> Iterator[AsyncResult]:
-    result = work.apply_async((mark, 60), **options)
-    inspect = app.control.inspect(destination=BOTH, timeout=20)
-    assert until(lambda: mark in str(inspect.active()))
-    yield result
+def after_late_answers() -> list[str]:
+    """Ping both workers, without waiting, and again when both answers are there; tell who answered that."""
+    app.control.ping(destination=BOTH, timeout=0)
+    services = app.connection_for_write().default_channel._services
+    sqs = services.control.session(services.options.identity).control("sqs")
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def answers() -> int:
+        urls = sqs.list_queues(QueueNamePrefix=f"{services.options.queue_name_prefix}kombu-tmp-named-")["QueueUrls"]
+        found = [sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"] for url in urls]
+        return sum(int(number) for one in found for number in one.values())
+
+    assert until(lambda: answers() >= len(BOTH))
+    return nodes(destination=BOTH, timeout=20)
 
 
-def resize(size: int) -> bool:
-    """Give both pools so many processes, more or fewer than they have."""
-    inspect = app.control.inspect(destination=BOTH, timeout=20)
+def capture_events() -> dict[str, list[str]]:
+    """Have a task run, and workers told to send a heartbeat; give what a receiver of events has of both."""
+    results: list[str] = []
+    told: set[str] = set()
 
-    def sizes() -> set[int]:
-        return {len(stats["pool"]["processes"]) for stats in inspect.stats().values()}
+    def note(event: dict[str, Any]) -> None:
+        if event["type"] == "task-succeeded":
+            results.append(event["result"])
+        elif event["freq"] == 5:  # The others come every two seconds, and say so.
+            told.add(event["hostname"])
+        receiver.should_stop = bool(results) and len(told) == len(BOTH)
 
-    (now,) = sizes()
-    change = app.control.pool_grow if size > now else app.control.pool_shrink
-    change(abs(size - now))
-    return until(lambda: sizes() == {size})
-
-
-def limit(task: str) -> list[list[str]]:
-    """Limit a task in rate and time; tell what both workers say of it then."""
-    asked = {"destination": BOTH, "timeout": 20, "reply": True}
-    app.control.rate_limit(task, "77/s", **asked)
-    app.control.time_limit(task, soft=30.0, hard=60.0, **asked)
-    inspect = app.control.inspect(destination=BOTH, timeout=20)
-    return list(inspect.registered("rate_limit", "soft_time_limit", "time_limit").values())
-
-
-def consume_for_a_while(queue: str) -> int:
-    """Have a queue consumed from, for the time of one task."""
-    asked = {"destination": BOTH, "timeout": 20, "reply": True}
-    result = add.apply_async((1, 2), queue=queue)
-    app.control.add_consumer(queue, **asked)
-    answer = result.get(timeout=40)
-    assert len(app.control.cancel_consumer(queue, **asked)) == len(BOTH)
-    inspect = app.control.inspect(destination=BOTH, timeout=20)
-    assert until(lambda: queue not in str([[one["name"] for one in of] for of in inspect.active_queues().values()]))
-    return answer
-
-
-def revoke_running(mark: str) -> str:
-    """Terminate a task that runs; tell what became of it."""
-    with _running(mark) as result:
-        app.control.terminate(result.id, signal="SIGKILL")
-        return type(result.get(timeout=40, propagate=False)).__name__
-
-
-def revoke_stamped(mark: str) -> list[str]:
-    """Terminate a task by its stamp, and revoke one that comes after it; tell what became of them."""
-    stamp = {"stamped_headers": ["tenant"], "tenant": mark}
-    with _running(mark, **stamp) as result:
-        app.control.revoke_by_stamped_headers({"tenant": [mark]}, terminate=True, signal="SIGKILL")
-        first = type(result.get(timeout=40, propagate=False)).__name__
-    second = add.apply_async((1, 2), **stamp).get(timeout=40, propagate=False)
-    return [first, type(second).__name__]
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, {"task-succeeded": note, "worker-heartbeat": note})
+        receiver.queue(connection.default_channel).declare()
+        add.delay(5, 5)
+        app.control.heartbeat()
+        receiver.capture(limit=None, timeout=20, wakeup=False)
+    return {"results": results, "heartbeats": sorted(told)}

@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.relay import Relay
-
 from .conftest import HERE
 
 if TYPE_CHECKING:
-    from kombu_sns_sqs.local import LocalService
-
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
@@ -40,22 +36,14 @@ def all_at_once(site: Site, expression: str, processes: int) -> list[Any]:
     return answers
 
 
-def test_two_hundred_calls_in_a_row_make_one_queue_and_leave_none(
-    service: LocalService, team: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each answered by the worker it is for; counted in requests, and in queues before and after."""
+def test_two_hundred_calls_in_a_row_make_one_queue_and_leave_none(team: Site) -> None:
+    """Of every command in turn, each answered by both workers; counted in requests, and in queues before and after."""
+    # Celery looks for results of what is revoked: each worker makes a queue for these, which stays with it.
+    assert len(team.ask("app.control.revoke('nobody', reply=True, limit=2, timeout=20)", app="control_client")) == 2
     before = team.queues
-    with Relay(service.endpoint_url) as relay:
-        url = team.environment["BROKER_URL"]
-        addresses = (address.removeprefix("http://") for address in (service.endpoint_url, relay.url))
-        # Without signs of life there is no queue for who sweeps, either, which a caller may make that lives so long.
-        without_signs = url.replace(*addresses) + "&sweep_period=0"
-        monkeypatch.setitem(team.environment, "BROKER_URL", without_signs)
-        assert (
-            team.ask("[nodes(destination=['w1@test']) for _ in range(200)]", app="control_client")
-            == [["w1@test"]] * 200
-        )
-        calls = relay.calls
+    with team.relayed() as relay:
+        assert team.ask("ask_in_turn(200)", timeout=120, app="control_client") == {" ".join(BOTH): 200}
+    calls = relay.calls
     assert (calls["CreateQueue"], calls["DeleteQueue"]) == (1, 1)
     assert calls["Publish"] == 200
     assert calls["GetQueueUrl"] <= 2
@@ -75,4 +63,12 @@ def test_clients_in_threads_and_processes_get_their_own_results(team: Site) -> N
     before = team.queues
     answers = all_at_once(team, "at_once(own_results, 2)", 2)
     assert answers == [[True, True]] * 2
+    assert team.queues == before
+
+
+def test_a_forked_caller_and_its_parent_get_their_own_answers(team: Site) -> None:
+    """Of remote control and over `rpc://`, both of which the parent has used before; and they leave no queue."""
+    before = team.queues
+    answers = team.ask("own_answers_after_a_fork()", app="control_client")
+    assert answers == [[BOTH, True, BOTH]] * 3
     assert team.queues == before

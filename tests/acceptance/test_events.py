@@ -17,7 +17,7 @@ import pyte
 import pytest
 
 from .conftest import HERE, Site
-from .workers import PATIENCE, needs
+from .workers import GREEN, PATIENCE, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,8 +34,7 @@ pytestmark = pytest.mark.acceptance
 def pair(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with a worker of processes and one of greenlets, or of threads where gevent does not import."""
     site = Site(service, tmp_path_factory.mktemp("pair"))
-    pool = "threads" if needs("gevent").kwargs["condition"] else "gevent"
-    with site.worker("w1", "prefork", "-E"), site.worker("w2", pool, "-E"):
+    with together(site.worker("w1", "prefork", "-E"), site.worker("w2", GREEN, "-E")):
         yield site
 
 

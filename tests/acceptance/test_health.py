@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.local import LocalService
 
 pytestmark = pytest.mark.acceptance
-# One for each run, as time is short.
-EMULATORS = ("moto",)
 
 
 class Probed:

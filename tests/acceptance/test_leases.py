@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .workers import EVENTLET, GEVENT
+from .workers import EVENTLET, GEVENT, together
 
 if TYPE_CHECKING:
     from .conftest import Site
 
 pytestmark = pytest.mark.acceptance
+#: In seconds.
+LEASE = 4
 
 
 @pytest.mark.parametrize(
     ("pool", "app", "task"),
-    [(pool, "app", "work.delay('long', 7).id") for pool in ("prefork", "solo", "threads")]
+    [(pool, "app", "work.delay('long', 6).id") for pool in ("prefork", "solo", "threads")]
     # Of gevent's pool more is asked: no greenlet runs beside this task.
-    + [pytest.param("gevent", "stubborn_app", "stubborn.delay(7).id", marks=GEVENT.marks)]
-    + [pytest.param("eventlet", "app", "work.delay('long', 7).id", marks=EVENTLET.marks)],
+    + [pytest.param("gevent", "stubborn_app", "stubborn.delay(6).id", marks=GEVENT.marks)]
+    + [pytest.param("eventlet", "app", "work.delay('long', 6).id", marks=EVENTLET.marks)],
 )
 def test_a_task_longer_than_its_lease_runs_once(short_leases: Site, pool: str, app: str, task: str) -> None:
-    """Seven seconds of work under leases of four, late acks, and a second worker with nothing else to do."""
+    """Six seconds of work under leases of four, late acks, and a second worker with nothing else to do."""
     site = short_leases
-    first, second = (site.worker(name, pool, app=app) for name in ("w1", "w2"))
-    with first, second:
+    with together(*(site.worker(name, pool, app=app) for name in ("w1", "w2"))):
         site.ask(task, app=app)
         site.wait_for_notes(lambda notes: any(note.startswith("end") for note in notes))
     assert [note.split()[0] for note in site.notes] == ["begin", "end"]
+
+
+def test_what_waits_for_its_rate_keeps_its_lease_and_runs_once(short_leases: Site) -> None:
+    """One every two seconds in each of two workers, as remote control has set it: the last waits for six."""
+    site = short_leases
+    with together(*(site.worker(name, "threads", PREFETCH="2") for name in ("w1", "w2"))):
+        assert len(site.ask("app.control.rate_limit('app.work', '30/m', reply=True, limit=2, timeout=20)")) == 2
+        site.ask("[work.delay(f'm{n}', 0).id for n in range(8)]")
+        site.wait_for_notes(bool)
+        began = time.monotonic()
+        site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) == 8)
+        assert time.monotonic() - began > LEASE
+        site.wait_until(lambda: site.messages("celery") == 0, lambda: site.notes)
+    assert sorted(note.split()[1] for note in site.notes if note.startswith("begin")) == [f"m{n}" for n in range(8)]
 
 
 def test_what_came_for_a_stopped_worker_is_not_run_by_it_when_it_goes_on(short_leases: Site) -> None:

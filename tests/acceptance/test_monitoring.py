@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .workers import Worker
 
 pytestmark = pytest.mark.acceptance
-# One for each run, as time is short.
-EMULATORS = ("moto",)
 
 
 @pytest.fixture(scope="module")

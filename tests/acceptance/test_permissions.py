@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from kombu_sns_sqs.local import LocalService
 
 pytestmark = pytest.mark.acceptance
-# One for each run, as time is short.
-EMULATORS = ("ministack",)
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "permissions.md").read_text()

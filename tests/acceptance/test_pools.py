@@ -12,7 +12,7 @@ import pytest
 from kombu_sns_sqs.local import LocalService
 
 from .conftest import Site
-from .workers import POOLS
+from .workers import POOLS, Worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,25 +20,51 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.acceptance
 
 
+#: What a worker says to `ask_one_by_all_means`, whatever its pool.
+SAID = {
+    "add_consumer": {"ok": "add consumer extra"},
+    "cancel_consumer": {"ok": "no longer consuming from extra"},
+    "enable_events": {"ok": "task events enabled"},
+    "limited": True,
+    "rate_limit": {"ok": "new rate limit set successfully"},
+    "revoke": {"ok": "tasks {'nobody'} flagged as revoked"},
+    "through it": 5,
+}
+
+
+def obeys(worker: Worker, site: Site) -> None:
+    """Ask a worker by commands of several kinds."""
+    told = site.ask(f"ask_one_by_all_means('{worker.name}')", app="control_client")
+    assert told == {**SAID, "pid": worker.process.pid}
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_runs_tasks_of_every_kind(site: Site, pool: str) -> None:
-    """Results over rpc://, a group, an exception, a retry with countdown, a countdown that is kept, a ping."""
+    """Results over rpc://, a group, an exception, a retry with countdown, a countdown that is kept, remote control.
+
+    It leaves its lasting queues alone: every temporary queue and subscription is gone, its own and its callers'.
+    """
     expected = {
         "[add.delay(n, n).get(timeout=30) for n in range(5)]": [0, 2, 4, 6, 8],
         "group(add.s(n, 1) for n in range(20)).apply_async().get(timeout=30)": [n + 1 for n in range(20)],
         "repr(fail.delay().get(timeout=30, propagate=False))": "ValueError('as it should')",
         "third_time_lucky.delay().get(timeout=30)": 2,
         "-time.time() + when.apply_async(countdown=2).get(timeout=30) >= 1.9": True,
-        "app.control.inspect().ping()": {"w1@test": {"ok": "pong"}},
+        "app.control.inspect(limit=1).ping()": {"w1@test": {"ok": "pong"}},
     }
-    with site.worker(pool=pool):
+    with site.worker(pool=pool) as worker:
         assert site.ask(f"[{', '.join(expected)}]") == list(expected.values())
+        obeys(worker, site)
+        assert len(site.queues) > 2
+    assert site.queues == ["celery", "extra"]
+    assert site.subscribed == ["celery", "extra"]
 
 
 def test_a_pool_of_somebody_elses_runs_tasks(site: Site) -> None:
     """Which hands results and late acks back from a thread of its own, and ends what it has begun."""
     with site.worker(pool="custom", CELERY_CUSTOM_WORKER_POOL="custom_pool:OneThread") as worker:
         assert site.ask("[add.delay(n, n).get(timeout=30) for n in range(5)]") == [0, 2, 4, 6, 8]
+        obeys(worker, site)
         site.ask("[work.delay(f'm{n}', 0.2).id for n in range(3)]")
         site.wait_for_notes(lambda notes: len(notes) > 1)
         worker.send(signal.SIGTERM)
@@ -54,31 +80,6 @@ def test_the_engine_of_threads_serves_a_worker(site: Site) -> None:
     with site.worker():
         assert site.ask("[add.delay(n, n).get(timeout=30) for n in range(5)]") == [0, 2, 4, 6, 8]
         assert site.ask("app.control.inspect().ping()") == {"w1@test": {"ok": "pong"}}
-
-
-def test_children_of_the_pool_publish_for_themselves(site: Site) -> None:
-    """Twenty tasks that each start another, from two processes forked off the one that consumes."""
-    with site.worker():
-        site.ask("[delegate.delay(f'm{n}') and n for n in range(20)]")
-        notes = site.wait_for_notes(lambda notes: sum(note.startswith("end") for note in notes) >= 20)
-    assert sorted(note.split()[1] for note in notes if note.startswith("end")) == sorted(f"m{n}" for n in range(20))
-
-
-def test_a_stopped_worker_leaves_its_lasting_queue_alone(site: Site) -> None:
-    """Every temporary queue and subscription is gone, the worker's and its callers'."""
-    with site.worker("w1", "prefork", "-E"):
-        assert site.ask("app.control.inspect().ping()")
-        assert site.ask("add.delay(1, 1).get(timeout=30)") == 2
-        assert len(site.queues) > 1
-    assert site.queues == ["celery"]
-    assert site.subscribed == ["celery"]
-
-
-def test_a_worker_restarted_under_its_name_answers_at_once(site: Site) -> None:
-    """AWS bars the name of a deleted queue for a minute; a worker must not have to wait for it."""
-    for _ in range(2):
-        with site.worker():
-            assert site.ask("app.control.inspect().ping()") == {"w1@test": {"ok": "pong"}}
 
 
 def test_a_hostile_message_stops_no_worker(site: Site) -> None:

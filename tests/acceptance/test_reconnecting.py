@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .conftest import Site
+from .workers import GREEN, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,10 +46,7 @@ def test_a_service_that_goes_away_and_comes_back_is_no_lost_connection(service: 
         finally:
             os.kill(service.pid, signal.SIGCONT)
         assert site.ask("add.delay(1, 1).get(timeout=30)") == 2
-        deadline = time.monotonic() + 30
-        while site.messages("celery"):
-            assert time.monotonic() < deadline, "the ack is not carried out"
-            time.sleep(0.1)
+        site.wait_until(lambda: site.messages("celery") == 0, lambda: "the ack is not carried out")
     assert site.notes == ["begin task", "end task"]
     assert "Connection to broker lost" not in worker.output
 
@@ -75,6 +72,60 @@ def test_an_error_that_reaches_celery_costs_no_task_and_doubles_none(site: Site)
         assert worker.wait() == 0
     assert (count(site, "begin late"), count(site, "begin early")) == (2, 1)
     assert site.messages("celery") == 0
+
+
+def test_what_becomes_of_a_worker_after_an_error_is_as_celery_is_set(service: LocalService, brief: Site) -> None:
+    """The service is silent then: the one tries until it is back, the other so often as it may, the third not at all.
+
+    Those that go on, of processes and of greenlets, have run each task once in the end.
+    """
+    site = brief
+    idle = ("-Q", "idle")
+    pools = {"w1": "prefork", "w2": GREEN}
+    persistent = [site.worker(name, pool, app="lossy_app", PREFETCH="1") for name, pool in pools.items()]
+    limited = site.worker("w3", "solo", *idle, app="lossy_app", SETTINGS='{"broker_connection_max_retries": 1}')
+    resigned = site.worker("w4", "solo", *idle, app="lossy_app", SETTINGS='{"broker_connection_retry": false}')
+    everyone = [*persistent, limited, resigned]
+    with together(*everyone):
+        site.ask("[late.delay(f'a{n}').id for n in range(4)]", app="gated_app")
+        site.wait_for_notes(lambda _: count(site, "begin a") == 4)
+        told = "app.control.broadcast('lose_connection', {'gate': 'lose'}, reply=True, limit=4, timeout=20)"
+        assert len(site.ask(told)) == 4
+        os.kill(service.pid, signal.SIGSTOP)
+        try:
+            site.open_gate("lose")
+            for worker in persistent:
+                worker.wait_for("Trying again in")
+            site.open_gate()
+            site.wait_for_notes(lambda _: count(site, "end a") == 4)
+            assert limited.wait() != 0
+            assert resigned.wait() != 0
+        finally:
+            os.kill(service.pid, signal.SIGCONT)
+        for worker in persistent:
+            site.wait_until(lambda worker=worker: worker.output.count("Connected to") > 1, lambda: "not connected")
+        assert site.ask("[add.delay(n, n).get(timeout=30) for n in range(4)]") == [0, 2, 4, 6]
+        site.wait_until(lambda: site.messages("celery") == 0, lambda: "acks are not carried out")
+    assert count(site, "begin a") == 4
+    assert "(1/1)" in limited.output
+    assert "has been disabled (app.conf.broker_connection_retry=False)" in resigned.output
+    assert all("Connection to broker lost" in worker.output for worker in persistent)
+
+
+def test_a_refused_declaration_ends_a_worker_unless_it_is_to_try_again(site: Site) -> None:
+    """By `broker_channel_error_retry`; what is missing is not made with `topology=validate`."""
+    site.environment["BROKER_URL"] += "&topology=validate"
+    ends, tries = (
+        site.worker(name, "solo", app="lossy_app", SETTINGS=json.dumps({"broker_channel_error_retry": retry}))
+        for name, retry in (("ends", False), ("tries", True))
+    )
+    try:
+        assert ends.wait() != 0
+        assert "NOT_FOUND - no exchange 'celery'" in ends.output
+        site.wait_until(lambda: tries.output.count("NOT_FOUND - no exchange 'celery'") > 1, lambda: tries.output)
+    finally:
+        ends.kill()
+        tries.kill()
 
 
 def test_a_worker_that_is_to_give_up_does(site: Site) -> None:

@@ -16,8 +16,6 @@ pytestmark = pytest.mark.acceptance
 def test_what_a_stopped_worker_held_runs_elsewhere_and_its_ack_does_no_harm(short_leases: Site) -> None:
     """The loss is logged and told to the hook; the second worker's run and ack are the ones that count."""
     site = short_leases
-    if site.emulator == "moto":
-        pytest.skip("moto takes receipt handles that are not the latest, so that to it nothing is lost")
     site.environment["BROKER_URL"] += "&on_lease_lost=app:note_lost"
     with site.worker("first") as first:
         site.ask("work.delay('task', 4).id")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .workers import PATIENCE, Worker, needs
+from .workers import GREEN, PATIENCE, Worker, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,6 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows"),
 ]
-# One for each run, as time is short.
-EMULATORS = ("moto",)
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 #: What the server is told, for each way to serve many requests at once.
@@ -76,7 +74,7 @@ def order(url: str) -> str:
 def test_every_request_of_a_site_sends_its_task(site: Site, example: str) -> None:
     """From eight threads, and from a process whose requests are greenlets; each task runs once."""
     sent: list[str] = []
-    ways = [options for way, options in SERVING.items() if way != "gevent" or not needs("gevent").kwargs["condition"]]
+    ways = [options for way, options in SERVING.items() if way in ("threads", GREEN)]
     for number, options in enumerate(ways):
         with served(site, example, *options) as url, ThreadPoolExecutor(REQUESTS) as clients:
             sent += clients.map(order, [f"{url}/orders/{number * REQUESTS + one}" for one in range(REQUESTS)])

@@ -16,25 +16,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
 
+#: Whether what is missing fails a test, where it is left out otherwise.
+STRICT = os.environ.get("CI_STRICT") == "1"
+
+
 def needs(library: str) -> pytest.MarkDecorator:
-    """Skip where a library does not import."""
+    """Skip where a library does not import; in a strict run nothing is skipped, and what needs it fails."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # eventlet says that it is deprecated
             import_module(library)
     except Exception as exc:  # noqa: BLE001 -- eventlet fails with an AttributeError on a Python it does not know
-        return pytest.mark.skipif(condition=True, reason=f"{library} does not import here: {exc!r}")
+        return pytest.mark.skipif(condition=not STRICT, reason=f"{library} does not import here: {exc!r}")
     return pytest.mark.skipif(condition=False, reason="")
 
 
 #: Pools of greenlets, skipped where their library does not import, as on newer Pythons.
 GEVENT = pytest.param("gevent", marks=needs("gevent"))
 EVENTLET = pytest.param("eventlet", marks=needs("eventlet"))
+#: A pool whose main loop has no hub, if there is one here.
+GREEN = "threads" if GEVENT.marks[0].kwargs["condition"] else "gevent"
 #: Every pool that Celery has.
 POOLS = ("prefork", "solo", "threads", GEVENT, EVENTLET)
 #: Seconds after which what has not happened will not happen; only ever spent on a failure.
@@ -56,6 +63,7 @@ class Worker:
         arguments: tuple[str, ...] = (),
     ) -> None:
         self.name = f"{name}@test"
+        self._told_to_stop = False
         self.log = folder / f"{name}-{pool}-{time.monotonic_ns()}.log"
         command = [
             "-m",
@@ -101,6 +109,12 @@ class Worker:
         """Send a signal to the main process."""
         self.process.send_signal(number)
 
+    def tell_to_stop(self) -> None:
+        """Ask for a warm shutdown, once."""
+        if not self._told_to_stop and self.process.poll() is None:
+            self.send(signal.SIGTERM)
+        self._told_to_stop = True
+
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end and return the exit status."""
         return self.process.wait(timeout)
@@ -124,8 +138,20 @@ class Worker:
     ) -> None:
         if error is not None:
             print(f"--- the end of {self.name}'s log ---\n{self.output[-4000:]}")
-        if self.process.poll() is None:
-            self.send(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.wait(25)
+        self.tell_to_stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(25)
         self.kill()
+
+
+@contextlib.contextmanager
+def together(*workers: Worker) -> Iterator[tuple[Worker, ...]]:
+    """Have workers that are made at the same time: they start, and at the end stop, beside each other."""
+    with contextlib.ExitStack() as stack:
+        for worker in workers:
+            stack.callback(worker.kill)
+        for worker in workers:
+            stack.enter_context(worker)
+        yield workers
+        for worker in workers:
+            worker.tell_to_stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import zlib
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from kombu_sns_sqs.replies import Mailboxes, Replies, asked
+from kombu_sns_sqs.replies import Mailboxes, Replies, _calls, asked
 from kombu_sns_sqs.topology.entities import QueueDeclaration
 from kombu_sns_sqs.topology.knowledge import KnownBindings
 
@@ -217,6 +218,30 @@ def test_a_call_of_another_thread_does_not_disturb_one_that_is_about_to_begin(pr
     thread.join()
     assert waiting.name not in process.declared
     assert process.expects(waiting.collect()) in waiting.publish()
+
+
+def test_a_command_looks_at_no_call_but_its_own(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of another thread may end at any moment, and have no mailbox then."""
+    other, own = Call(process.channel()).declare(), Call(process.channel()).declare()
+
+    class Gone:
+        @property
+        def key(self) -> str:
+            raise AssertionError("it has ended in another thread")
+
+    monkeypatch.setattr(_calls[other.name], "mailbox", Gone())
+    body = own.publish()
+    assert process.expects(own.collect()) in body
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_knows_no_call_of_its_parents(process: Process) -> None:
+    """Which may be made by a thread that the child has not got; the queue is the parent's."""
+    call = Call(process.channel()).declare()
+    if not (child := os.fork()):
+        os._exit(0 if call.key in call.publish() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert call.key not in call.publish()
 
 
 def test_other_messages_and_queues_are_left_alone(process: Process) -> None:
