@@ -1,14 +1,17 @@
-"""Threads that run whatever greenlets do."""
+"""Threads that run whatever greenlets do, and how to tell that one of either has ended."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-__all__ = ("Joinable", "native_lock", "start_native_thread")
+from kombu.utils import compat
+
+__all__ = ("Joinable", "end_of_caller", "native_lock", "start_native_thread")
 
 
 class Joinable(Protocol):
@@ -54,6 +57,17 @@ def start_native_thread(target: Callable[[], None], *, name: str) -> Joinable:
     thread = threading.Thread(target=target, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def end_of_caller() -> Callable[[], bool]:
+    """Give what tells whether the thread that calls this, or its greenlet, has ended."""
+    if compat.detect_environment() == "default":
+        thread = threading.current_thread()
+        return lambda: not thread.is_alive()
+    from greenlet import getcurrent  # noqa: PLC0415 -- only where the process runs on greenlets
+
+    greenlet = weakref.ref(getcurrent())
+    return lambda: (one := greenlet()) is None or one.dead
 
 
 def _gevent_monkey() -> Any:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from kombu_sns_sqs.aws.blocking import BlockingClient
 from kombu_sns_sqs.aws.client import EventClient
@@ -38,6 +37,7 @@ from kombu_sns_sqs.publishing.publisher import Publisher
 from kombu_sns_sqs.publishing.watched_publisher import WatchedPublisher, tell_of_batch, tell_of_event
 from kombu_sns_sqs.receiving.hopper import Hopper
 from kombu_sns_sqs.receiving.last_polls import MARGIN, LastPolls
+from kombu_sns_sqs.receiving.receivers import Receivers
 from kombu_sns_sqs.replies import Mailboxes, Replies
 from kombu_sns_sqs.settling.dead_letters import DeadLetters
 from kombu_sns_sqs.settling.handover import Handover
@@ -56,13 +56,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds in which acks and give-backs should be carried out after those before them were not.
 _BRIEFLY: Final = 1.0
-
-
-class Receiving(Protocol):
-    """What receives for one connection."""
-
-    def leave(self) -> None:
-        """Poll no more, as the process ends."""
 
 
 class Services:
@@ -109,8 +102,7 @@ class Services:
             call_later=self.housekeeper.call_later,
         )
         self._patience = Patience(options.shutdown_timeout, worn=_BRIEFLY)
-        #: What receives for this process, for as long as somebody else keeps it.
-        self.receivers: weakref.WeakSet[Receiving] = weakref.WeakSet()
+        self.receivers = Receivers()
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[LastPolls] = []
         self._verified = False
@@ -261,7 +253,7 @@ class Services:
 
     def stop_receiving(self) -> None:
         """Poll no more: what is given back now must not be taken by a connection that was left open."""
-        for receiver in list(self.receivers):
+        for receiver in self.receivers:
             _see_done(receiver.leave)
 
     def close(self) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.poller import Poller
+
+#: Seconds between two looks at a condition of whose end nobody tells: whether there is a free place for a message.
+_LOOK_AGAIN: Final = 0.1
 
 #: What names a lane: its channel, its queue, and whether it is bound by the prefetch count.
 Key = tuple[int, str, bool]
@@ -74,6 +79,29 @@ class Lane:
                 self.consumers.append(self.consumers.pop(position))
                 return consumer
         return None
+
+
+def poll_all(lanes: dict[Key, Lane], now: float, wait: int | None, *, patience: float) -> float | None:
+    """Start polls; say when something has to be done although nothing has happened, on the monotonic clock.
+
+    ``wait``: see :meth:`Poller.poll`; ``patience``: seconds for which what has come over the window is kept.
+    """
+    due: list[float | None] = []
+    # Those first that have had nothing for longest: slots are given out in turns.
+    for key, lane in list(lanes.items()):
+        if lane.poller.ready:
+            lane.give_back_overflow(now, patience)
+            due.append(lane.overflows_until(patience))
+        if not lane.consumers:
+            # Kept while a poll is open, which the next consumer of the queue may be glad of.
+            if not lane.poller.in_flight:
+                del lanes[key]
+        elif not lane.blocked:
+            lane.poller.poll(now, wait)
+            due.append(lane.poller.next_try)
+        elif lane.held_back:
+            due.append(now + _LOOK_AGAIN)
+    return min((math.nextafter(moment, math.inf) for moment in due if moment is not None), default=None)
 
 
 def deliver_one(lanes: dict[Key, Lane], now: float) -> bool:

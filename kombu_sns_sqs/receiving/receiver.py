@@ -6,18 +6,20 @@ may follow the other at any time. All of it runs in the driving thread; only ``w
 
 from __future__ import annotations
 
-import math
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from vine import promise
 
 from kombu_sns_sqs.aws.client import EventClient
+from kombu_sns_sqs.native_threads import end_of_caller
 from kombu_sns_sqs.qos import QoS
 from kombu_sns_sqs.receiving.answer_age import AnswerAge
-from kombu_sns_sqs.receiving.lanes import Consumer, Key, Lane, deliver_all, deliver_one
+from kombu_sns_sqs.receiving.lanes import Consumer, Key, Lane, deliver_all, deliver_one, poll_all
 from kombu_sns_sqs.receiving.last_polls import LastPolls
 from kombu_sns_sqs.receiving.pace import FIRST_WAIT
 from kombu_sns_sqs.receiving.poller import Poller
@@ -27,9 +29,6 @@ from kombu_sns_sqs.receiving.tick import Tick, shortest
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.topology.entities import Queue
-
-#: Seconds between two looks at a condition of whose end nobody tells: whether there is a free place for a message.
-_LOOK_AGAIN: Final = 0.1
 
 
 class Receiver:
@@ -50,6 +49,8 @@ class Receiver:
         self._hub: Any = None
         #: The thread that has turned it last.
         self._driver: threading.Thread | None = None
+        #: Whether who has waited here last has ended.
+        self.stranded: Callable[[], bool] = bool
         self._handing_over = False
         self._ages = AnswerAge()
         self._tick = Tick(self.wake)
@@ -63,12 +64,17 @@ class Receiver:
             on_done=self.wake,
         )
         self._replacements = Replacements(services.restorer, self.wake)
+        self._poll = partial(poll_all, self._lanes, patience=self._options.overflow_seconds)
         services.receivers.add(self)
 
     # -- consumers -------------------------------------------------------------------------------------------
 
     def consume(self, consumer: Consumer, queue: Queue) -> None:
         """Begin to feed a consumer."""
+        self._services.receivers.see_off_stranded()
+        self._feed(consumer, queue)
+
+    def _feed(self, consumer: Consumer, queue: Queue) -> None:
         key = consumer.lane
         lane = self._lanes.get(key)
         if lane is None:
@@ -106,8 +112,15 @@ class Receiver:
         if self._hub is None and not any(lane.consumers for lane in self._lanes.values()):
             self._finish_polls()
 
+    def _end_polls(self, *, queues_stay: bool) -> None:
+        for poller in self._pollers():
+            poller.stop()
+        self._finish_polls(queues_stay=queues_stay)
+        self._lanes.clear()
+        self._leaving.clear()
+
     def _finish_polls(self, *, queues_stay: bool = False) -> None:
-        pollers = [lane.poller for lane in self._lanes.values()] + self._leaving
+        pollers = self._pollers()
         wanted = [poller for poller in pollers if queues_stay or poller.queue.lasting]
         if self._client is not None and any(poller.in_flight for poller in wanted):
             self._services.finish_polls(LastPolls(self._client, pollers))
@@ -178,6 +191,14 @@ class Receiver:
             TimeoutError: none came within ``timeout`` seconds.
         """
         self._driver = threading.current_thread()
+        self.stranded = end_of_caller()
+        try:
+            self._wait_for_one(timeout)
+        finally:
+            polling = [poller.open_until for poller in self._pollers() if poller.in_flight]
+            self._services.receivers.left(self, polling_until=max(polling, default=None))
+
+    def _wait_for_one(self, timeout: float | None) -> None:
         now = time.monotonic()
         deadline = None if timeout is None else now + timeout
         polled = False
@@ -198,7 +219,7 @@ class Receiver:
         """Do what there is to do, on the event loop."""
         if self._hub is None:
             return
-        self._driver = threading.current_thread()
+        self._driver, self.stranded = threading.current_thread(), bool
         self._judge_parked()
         now = time.monotonic()
         self._handing_over = True
@@ -218,26 +239,6 @@ class Receiver:
             self._tick.set(self._hub, None if due is None else due - now)
 
     # -- polling and delivering ------------------------------------------------------------------------------
-
-    def _poll(self, now: float, wait: int | None) -> float | None:
-        """Start polls; say when something has to be done although nothing has happened, on the monotonic clock."""
-        due: list[float | None] = []
-        patience = self._options.overflow_seconds
-        # Those first that have had nothing for longest: slots are given out in turns.
-        for key, lane in list(self._lanes.items()):
-            if lane.poller.ready:
-                lane.give_back_overflow(now, patience)
-                due.append(lane.overflows_until(patience))
-            if not lane.consumers:
-                # Kept while a poll is open, which the next consumer of the queue may be glad of.
-                if not lane.poller.in_flight:
-                    del self._lanes[key]
-            elif not lane.blocked:
-                lane.poller.poll(now, wait)
-                due.append(lane.poller.next_try)
-            elif lane.held_back:
-                due.append(now + _LOOK_AGAIN)
-        return min((math.nextafter(moment, math.inf) for moment in due if moment is not None), default=None)
 
     def _judge_parked(self) -> None:
         self._replacements.apply()
@@ -266,14 +267,20 @@ class Receiver:
         ``queues_stay``: whether temporary queues outlive this connection, as when it is only collected.
         """
         self.detach()
-        for poller in [*(lane.poller for lane in self._lanes.values()), *self._leaving]:
-            poller.stop()
-        self._finish_polls(queues_stay=queues_stay)
-        self._lanes.clear()
-        self._leaving.clear()
+        self._end_polls(queues_stay=queues_stay)
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    def let_go(self) -> None:
+        """Have the polls in flight seen to their end, and begin with others when it is driven again."""
+        fed = [(one, lane.poller.queue) for lane in self._lanes.values() for one in lane.consumers]
+        self._end_polls(queues_stay=True)
+        for consumer, queue in fed:
+            self._feed(consumer, queue)
+
+    def _pollers(self) -> list[Poller]:
+        return [*(lane.poller for lane in self._lanes.values()), *self._leaving]
 
     def leave(self) -> None:
         """Close as the process ends, unless another thread may be at it."""

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from kombu import Connection, Exchange, Queue
@@ -444,3 +446,30 @@ def test_what_cannot_be_judged_is_delivered_in_the_end(
         assert connection.default_channel.qos.window.buffered == 0
     assert received == ["hello"]
     assert "might exclude are delivered" in caplog.text
+
+
+def test_a_poll_that_an_ended_thread_has_left_open_takes_nothing_from_the_next_one(connect: Connect) -> None:
+    """Celery names the queue of a thread's results by the thread's number, which the next thread may get."""
+    name = f"results-{uuid4()}"
+    got: list[Any] = []
+
+    def consume() -> Connection:
+        connection = connect(wait_time_seconds=20)
+        queue = Queue(name, exchange="", routing_key=name, auto_delete=True, durable=False)
+        connection.Consumer([queue], no_ack=True, callbacks=[lambda body, _: got.append(body)]).consume()
+        return connection
+
+    def leave_a_poll_open() -> None:
+        with pytest.raises(TimeoutError):
+            consume().drain_events(timeout=0.05)
+
+    def receive() -> None:
+        connection, producer = consume(), connect().Producer()
+        for number in range(12):
+            producer.publish(number, routing_key=name)
+        drain_until(connection, lambda: len(got) == 12)
+
+    for work in (leave_a_poll_open, receive):
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(work).result()
+    assert sorted(got) == list(range(12))
