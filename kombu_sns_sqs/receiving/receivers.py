@@ -48,7 +48,7 @@ class Receivers:
         self._all.add(receiver)
 
     def left(self, receiver: Receiving, *, polling_until: float | None) -> None:
-        """Note that nobody waits for one's messages now; by when its polls have to be answered, None where it has none."""
+        """Note that nobody waits for one's messages now, and when the polls it has open end; None: it has none."""
         if polling_until is None:
             self._polling.pop(receiver, None)
         else:
