@@ -47,7 +47,7 @@ def send_message(
     deduplication_id: str | None = None,
     system_attributes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Operation:
-    """SendMessage; the value is None.
+    """SendMessage; the value is the message id.
 
     ``delay_seconds``: 0 to 900, on standard queues only.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
@@ -65,7 +65,7 @@ def send_message(
     if deduplication_id is not None:
         fields.append(f'"MessageDeduplicationId":{_quoted(deduplication_id)}')
     request = f"{{{','.join(fields)}}}"
-    return _operation(identity, "SendMessage", request, parse=_taken, repeatable=deduplication_id is not None)
+    return _operation(identity, "SendMessage", request, parse=_message_id, repeatable=deduplication_id is not None)
 
 
 def send_message_batch(*, identity: Identity, queue_url: str, entries: Sequence[SendEntry]) -> Operation:
@@ -231,10 +231,13 @@ def _encoded(attribute: Mapping[str, Any]) -> dict[str, Any]:
     return encoded
 
 
-def _taken(answer: bytes) -> None:
-    # Whether it is SQS that answers is all that is asked: the id of a message is of no use to who has sent it.
-    if b'"MessageId"' not in answer:
+def _message_id(answer: bytes) -> str:
+    # Taken out of the text, as nothing else in it is of interest, and each ``delay()`` waits for it.
+    _, _, rest = answer.partition(b'"MessageId"')
+    found = rest.split(b'"', 2)
+    if len(found) <= 2:  # noqa: PLR2004  # the text between two quotes has one on either side
         raise KeyError("MessageId")
+    return found[1].decode("ascii")
 
 
 def _nothing(_answer: bytes) -> None:

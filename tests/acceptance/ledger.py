@@ -12,6 +12,10 @@ ONLY: dict[str, tuple[str, str]] = {
     "test_health": ("moto", _BRIEF + "a worker is ill or well by its own clock, and the service silent by a signal"),
     "test_monitoring": ("moto", _BRIEF + "what is looked at is what a worker of its own logs and counts"),
     "test_permissions": ("ministack", _BRIEF + "what is allowed is decided by a relay in front of the emulator"),
+    "test_reconnecting": (
+        "ministack",
+        _BRIEF + "what is looked at is what Celery does, and the service silent by a signal",
+    ),
     "test_stopped_workers": ("ministack", "moto takes receipt handles that are not the latest: to it no lease is lost"),
     "test_web_sites": ("moto", _BRIEF + "what is looked at is what the threads and greenlets of a web server send"),
 }

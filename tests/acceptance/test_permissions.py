@@ -182,7 +182,7 @@ def test_a_worker_that_sweeps_needs_no_more(roles: Roles) -> None:
         Worker("app", pool="solo", folder=roles.folder, cwd=HERE, environment=environment) as worker,
     ):
         worker.wait_for("that 1 processes had left when they were killed")
-        assert "deleted 3 temporary queues and 2 subscriptions" in worker.output
+        assert "deleted 5 temporary queues and 3 subscriptions" in worker.output
 
 
 def test_a_producer_that_assumes_needs_three_permissions(roles: Roles) -> None:

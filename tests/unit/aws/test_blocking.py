@@ -54,14 +54,14 @@ def client(sessions: Sessions, carrier: Any, slept: list[float]) -> Iterator[Blo
 
 
 def test_the_promise_is_fulfilled_when_the_call_returns(client: BlockingClient, identity: Identity) -> None:
-    """With the reply, and the time on AWS's clock where that was asked for."""
+    """With the value, and the time on AWS's clock where that was asked for."""
     got: list[Reply] = []
     assert isinstance(client, Client)
     for operation in (send(identity), replace(send(identity), dated=True)):
         promise = client.call(operation)
         assert promise.ready
         promise.then(got.append)
-    assert [(reply.ok, reply.date) for reply in got] == [(True, None), (True, ITS_TIME)]
+    assert [(reply.value, reply.date) for reply in got] == [("m", None), ("m", ITS_TIME)]
 
 
 def test_the_request_arrives_as_it_was_signed(client: BlockingClient, identity: Identity, endpoint: Endpoint) -> None:

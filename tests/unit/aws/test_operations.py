@@ -45,9 +45,10 @@ def value(operation: Operation, answer: bytes) -> Any:
     return reply.value
 
 
-def test_a_send_is_known_by_the_message_id_of_its_answer() -> None:
-    """Of SQS nobody asks for the id itself."""
-    assert value(SEND, b'{"MessageId":"m-1","MD5OfMessageBody":"9dd4e461268c8034f5c8564e155c67a6"}') is None
+def test_a_send_yields_the_message_id() -> None:
+    """Of both services, wherever in the answer it stands."""
+    assert value(SEND, b'{"MessageId":"m-1","MD5OfMessageBody":"9dd4e461268c8034f5c8564e155c67a6"}') == "m-1"
+    assert value(SEND, b'{"MD5OfMessageBody" : "9dd4", "MessageId" : "m-1"}\n') == "m-1"
     assert value(PUBLISH, PUBLISHED) == "m-1"
 
 
@@ -123,6 +124,7 @@ def test_a_batch_without_message_ids_yields_empty_ones() -> None:
         (SEND, b"<html>Log in to the hotel's network</html>"),
         (SEND, b"{}"),
         (SEND, b"[]"),
+        (SEND, b'{"MessageId":"m'),
         (SEND_BATCH, b'{"Failed":[{"Id":"1"}]}'),
         (RECEIVE, b'{"Messages":[{"MessageAttributes":{"a":{"BinaryValue":"?"}}}]}'),
         (PUBLISH, b"{}"),
