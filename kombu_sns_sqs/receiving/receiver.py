@@ -72,9 +72,6 @@ class Receiver:
     def consume(self, consumer: Consumer, queue: Queue) -> None:
         """Begin to feed a consumer."""
         self._services.receivers.see_off_stranded()
-        self._feed(consumer, queue)
-
-    def _feed(self, consumer: Consumer, queue: Queue) -> None:
         key = consumer.lane
         lane = self._lanes.get(key)
         if lane is None:
@@ -192,28 +189,25 @@ class Receiver:
         """
         self._driver = threading.current_thread()
         self.stranded = end_of_caller()
-        try:
-            self._wait_for_one(timeout)
-        finally:
-            polling = [poller.open_until for poller in self._pollers() if poller.in_flight]
-            self._services.receivers.left(self, polling_until=max(polling, default=None))
-
-    def _wait_for_one(self, timeout: float | None) -> None:
         now = time.monotonic()
         deadline = None if timeout is None else now + timeout
         polled = False
-        while True:
-            if deliver_one(self._lanes, now):
-                self._poll(now, wait=FIRST_WAIT)
-                return
-            left = None if deadline is None else deadline - now
-            if left is not None and left <= 0 and polled:
-                raise TimeoutError("timed out")
-            due = self._poll(now, wait=None)
-            polled = True
-            self._event_client().run_once(shortest(left, None if due is None else due - now))
-            self._judge_parked()
-            now = time.monotonic()
+        try:
+            while True:
+                if deliver_one(self._lanes, now):
+                    self._poll(now, wait=FIRST_WAIT)
+                    return
+                left = None if deadline is None else deadline - now
+                if left is not None and left <= 0 and polled:
+                    raise TimeoutError("timed out")
+                due = self._poll(now, wait=None)
+                polled = True
+                self._event_client().run_once(shortest(left, None if due is None else due - now))
+                self._judge_parked()
+                now = time.monotonic()
+        finally:
+            polling = [poller.open_until for poller in self._pollers() if poller.in_flight]
+            self._services.receivers.left(self, polling_until=max(polling, default=None))
 
     def _turn(self) -> None:
         """Do what there is to do, on the event loop."""
@@ -277,7 +271,7 @@ class Receiver:
         fed = [(one, lane.poller.queue) for lane in self._lanes.values() for one in lane.consumers]
         self._end_polls(queues_stay=True)
         for consumer, queue in fed:
-            self._feed(consumer, queue)
+            self.consume(consumer, queue)
 
     def _pollers(self) -> list[Poller]:
         return [*(lane.poller for lane in self._lanes.values()), *self._leaving]

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
@@ -32,6 +33,10 @@ from kombu_sns_sqs.settling.settlements import Settlements
 _LONGEST_SLEEP: Final = 5.0
 #: For so many seconds after a request more of them are expected.
 _BUSY_SECONDS: Final = 1.0
+#: While full batches follow each other within so many seconds, the thread looks for them by itself, as often as that:
+#: each wake by an ack would take the interpreter from who handles messages.
+_CROWDED_SECONDS: Final = 0.1
+_GATHER_SECONDS: Final = 0.02
 #: Seconds between two looks of a flush: the thread tells nobody when it has done, as greenlets wait in their own way.
 _LOOK_AGAIN: Final = 0.005
 
@@ -76,7 +81,8 @@ class Settler:
         self._forgotten: deque[Delivery] = deque()
         self._ack_delay = ack_delay
         #: When the thread wakes by itself: often, while it is busy, so that the first ack of a batch lets it sleep.
-        self.sleeps_until, self._busy_until = math.inf, -math.inf
+        self.sleeps_until, self._busy_until, self._crowded_until = math.inf, -math.inf, -math.inf
+        self._gather = min(_GATHER_SECONDS, ack_delay)
         self._hurry = False
         #: How often nothing was left to be answered.
         self._times_idle = 0
@@ -107,9 +113,10 @@ class Settler:
         if self._pid != os.getpid():
             return
         with self._lock:
-            sooner = self._settlements.ack(delivery, self._clock())
+            now = self._clock()
+            sooner = self._settlements.ack(delivery, now)
             due = self._settlements.next_due() if sooner else None
-        if due is not None and due < self.sleeps_until:
+        if due is not None and max(due, now + self._gather) < self.sleeps_until:
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
@@ -242,7 +249,8 @@ class Settler:
             next_due, now = self._settlements.next_due(), self._clock()
             longest = min(_LONGEST_SLEEP, self.lease_seconds / 4)
             if now < self._busy_until:
-                longest = min(longest, self._ack_delay or longest)
+                often = self._gather if now < self._crowded_until else self._ack_delay
+                longest = min(longest, often or longest)
             pause = longest if next_due is None else max(0.0, min(longest, next_due - now))
             self.sleeps_until = now + pause
         return pause
@@ -254,7 +262,10 @@ class Settler:
 
     def _send(self, client: EventClient, target: Target, entries: list[Entry]) -> None:
         verb, queue_url = target
-        self._busy_until = self._clock() + _BUSY_SECONDS
+        now = self._clock()
+        self._busy_until = now + _BUSY_SECONDS
+        if verb is Verb.DELETE and len(entries) == quotas.MAX_BATCH_ENTRIES:
+            self._crowded_until = now + _CROWDED_SECONDS
         identity = entries[0].delivery.identity
         lines = {str(number): entry for number, entry in enumerate(entries)}
         if verb is Verb.DELETE:

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("services",),
     ("sweeping.sweeper",),
-    ("receiving.hopper",),
+    ("receiving.hopper", "receiving.receivers"),
     (
         "receiving.lanes",
         "receiving.last_polls",

@@ -218,6 +218,24 @@ def test_the_first_ack_of_a_batch_does_not_wake_a_busy_thread(
     assert client.woken - woken <= 1
 
 
+def test_while_batches_fill_one_after_the_other_no_ack_wakes_the_thread(
+    client: Script, make_settler: Callable[..., Settler]
+) -> None:
+    """It looks for them by itself, which takes the interpreter from who acks less often."""
+    settler = make_settler(ack_delay=0.05, clock=lambda: 1000.0)
+    for number in range(200):
+        settler.hold(delivery(number))
+    for number in range(10):
+        settler.ack(delivery(number))
+    until(lambda: client.calls("DeleteMessageBatch") == 1)
+    woken = client.woken
+    for number in range(10, 200):
+        settler.ack(delivery(number))
+    until(lambda: len(client.handles("DeleteMessageBatch")) == 200)
+    assert client.calls("DeleteMessageBatch") == 20
+    assert client.woken - woken <= 1
+
+
 def test_every_queue_has_batches_of_its_own(client: Script, make_settler: Callable[..., Settler]) -> None:
     """A batch request is for one queue."""
     settler = make_settler()
