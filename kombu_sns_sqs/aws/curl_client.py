@@ -127,9 +127,7 @@ class CurlClient(EventDriven):
         for fd, events in changes:
             # Forgotten first, always: a number may have been closed and opened again, and the kernel's own poller has
             # forgotten what was closed.
-            self._wanted.pop(fd, None)
-            for driver in self._drivers:
-                driver.forget(fd)
+            self._forget(fd)
             if events != pycurl.POLL_REMOVE:
                 self._wanted[fd] = events
                 for driver in self._drivers:
@@ -165,7 +163,16 @@ class CurlClient(EventDriven):
     # -- libcurl's callbacks ---------------------------------------------------------------------------------
 
     def _note_socket(self, events: int, fd: int, _multi: Any, _data: Any) -> None:
+        if events == pycurl.POLL_REMOVE:
+            # At once, while it is open. A child that was forked meanwhile has it open, too: then the kernel's poller would
+            # not forget it when it is closed here, nor could it be told to, and would report it without end.
+            self._forget(fd)
         self._changes.append((fd, events))
+
+    def _forget(self, fd: int) -> None:
+        self._wanted.pop(fd, None)
+        for driver in self._drivers:
+            driver.forget(fd)
 
     def _note_deadline(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else monotonic() + milliseconds / 1000

@@ -72,6 +72,31 @@ def test_a_promise_is_fulfilled_while_its_hub_turns(client: EventClient, identit
     assert [reply.value for reply in got] == ["m", "m"]
 
 
+@pytest.mark.parametrize("driven_by", ["hub", "itself"])
+def test_a_socket_that_a_forked_child_holds_open_is_reported_no_more_when_it_is_closed_here(
+    sessions: Sessions, identity: Identity, endpoint: Endpoint, hub: Hub, driven_by: str
+) -> None:
+    """The kernel's poller forgets what is closed only with its last copy: a worker's loop would turn without end."""
+    client = pytest.importorskip("kombu_sns_sqs.aws.curl_client").CurlClient(sessions)
+    got: list[Reply] = []
+    if driven_by == "hub":
+        client.attach(hub)
+    endpoint.fault("SendMessage", Hangs())
+    client.call(send(identity)).then(got.append)
+    turn = hub.run_once if driven_by == "hub" else lambda: client.run_once(0.0)
+    until(lambda: client._wanted and endpoint.wait_for("SendMessage", 1, within=0.0), turn)
+    copies = [os.dup(fd) for fd in client._wanted]
+    endpoint.clear()
+    until(lambda: got, turn)
+    assert got[0].failure is not None
+    client._waker.drain()
+    poller = hub.poller if driven_by == "hub" else client._selector._selector._selector
+    assert not list(poller.poll(0))
+    client.close()
+    for copy in copies:
+        os.close(copy)
+
+
 def test_it_runs_inside_a_callback_of_the_very_hub(client: EventClient, identity: Identity, hub: Hub) -> None:
     """As Celery waits for replies in the middle of a callback."""
     got: list[Any] = []
