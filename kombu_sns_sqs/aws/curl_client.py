@@ -164,8 +164,8 @@ class CurlClient(EventDriven):
 
     def _note_socket(self, events: int, fd: int, _multi: Any, _data: Any) -> None:
         if events == pycurl.POLL_REMOVE:
-            # At once, while it is open. A child that was forked meanwhile has it open, too: the kernel's poller does not
-            # forget it when it is closed here, nor can it be told to then, and it reports it without end.
+            # At once, while it is open. A child that was forked meanwhile has it open, too: the kernel's poller does
+            # not forget it then when it is closed here, nor can it be told to, and it reports it without end.
             self._forget(fd)
         self._changes.append((fd, events))
 
