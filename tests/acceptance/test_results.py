@@ -79,11 +79,11 @@ def test_results_in_the_memory_of_the_worker_s_own_process(site: Site) -> None:
 
 
 def test_results_over_rpc(service: LocalService, site: Site) -> None:
-    """A thousand at once, ten to a request, through one queue; and a chord, which Celery refuses in its own words.
+    """Ten thousand at once, ten to a request, through one queue; and a chord, which Celery refuses in its own words.
 
     On moto, which takes its time for each, they are hundreds.
     """
-    number = 300 if service.emulator == "moto" else 1000
+    number = 300 if service.emulator == "moto" else 10_000
     site.environment["RESULTS"] = "rpc://"
     with site.worker("w1", "prefork", "--without-heartbeat", app=APP):
         before = site.queues
