@@ -147,7 +147,7 @@ class CurlClient(EventDriven):
         fulfilled, operation, handle = self._active.pop(curl)
         reply = handle.reply(operation, error)
         self._multi.remove_handle(curl)
-        # Connections are the multi handle's; request and answer must not lie about with an idle handle.
+        # Connections are the multi handle's; an answer, or a large request, must not lie about with an idle handle.
         handle.unload()
         self._idle.append(handle)
         if reply.failure is not None and reply.failure.kind is Kind.EXPIRED:
