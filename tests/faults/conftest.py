@@ -61,8 +61,8 @@ def connect(relay: Relay, prefix: str) -> Iterator[Callable[..., Connection]]:
             "region": "us-east-1",
             "wait_time_seconds": 1,
             "get_wait_seconds": 0,
-            "read_timeout": 1,
-            "connect_timeout": 1,
+            "read_timeout": 3,
+            "connect_timeout": 3,
             "shutdown_timeout": 3,
             "sweep_period": 0,
         }

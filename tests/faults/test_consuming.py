@@ -301,7 +301,7 @@ def test_a_service_that_does_not_answer_is_asked_once_at_the_end(
     connect: Connect, relay: Relay, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By default an attempt takes up to ten seconds; the rest is left, and named in the log."""
-    first, second = connect(shutdown_timeout=2), connect(shutdown_timeout=2)
+    first, second = (connect(shutdown_timeout=2, read_timeout=1) for _ in range(2))
     for number, connection in enumerate((first, second)):
         Queue(f"own{number}", Exchange("e", type="fanout"), exclusive=True)(connection).declare()
     second.Producer().publish(0, exchange="e", delivery_mode="transient")
