@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -60,6 +60,14 @@ def descendants(pid: int) -> set[int]:
             for child in map(int, path.read_text().split()):
                 found |= {child, *descendants(child)}
     return found
+
+
+def keep_on(cores: set[int], pids: Iterable[int]) -> None:
+    """Let processes, with the threads they have, run on some cores only; what they start later does so, too."""
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*"):
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 class Program:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from benchmarks.benchmark import Benchmark, at
+from benchmarks.processes import keep_on
 from benchmarks.result import Figures, Mark, marks_of
 from benchmarks.testbed import PATIENCE
 
@@ -40,14 +42,17 @@ class Publish(Benchmark):
         sizes = testbed.sizes
         with ExitStack() as stack:
             producers = {}
+            cores = stack.enter_context(testbed.apart())
             for contender in contenders:
                 queue = testbed.new_name("publish")
                 settings = {"way": "delay", "queue": queue, "messages": sizes.publish_singly, "in_turns": True}
                 producers[contender.name] = stack.enter_context(testbed.program("producer", contender, **settings))
+                keep_on(cores, [producers[contender.name].process.pid])
                 producers[contender.name].hear(PATIENCE)
             stack.enter_context(testbed.round_trip(testbed.rtt))
-            for turn in range(sizes.turns):
-                for contender in contenders if turn % 2 else reversed(contenders):
+            for _ in range(sizes.turns):
+                # Nobody comes after the same one each time, nor after itself.
+                for contender in random.sample(contenders, len(contenders)):
                     with testbed.phase(contender) as phase:
                         producers[contender.name].tell()
                         cost = producers[contender.name].hear(PATIENCE)

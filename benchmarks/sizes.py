@@ -52,9 +52,9 @@ class Sizes:
 FULL: Final = Sizes(
     rounds=5,
     backlog=5000,
-    publish=2000,
+    publish=5000,
     publish_singly=12,
-    turns=40,
+    turns=80,
     instructions=100,
     idle_seconds=60,
     idle_wait=None,

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.processes import Program, cpu_seconds, descendants
+from benchmarks.processes import Program, cpu_seconds, descendants, keep_on
 from benchmarks.relaying import Relay
 from benchmarks.servers import SERVERS, SERVICES
 from benchmarks.traffic import Traffic
@@ -118,6 +118,23 @@ class Testbed:
             yield
         finally:
             self._relay.delay(0.0)
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[set[int]]:
+        """Inside the block keep brokers and relay to one core, and give the others: for who is to be measured alone.
+
+        As a rule a broker is on another machine, and pushes nothing out of the caches of those who wait for it.
+        """
+        cores = os.sched_getaffinity(0)
+        if len(cores) == 1:
+            yield cores
+            return
+        servers = descendants(os.getpid())
+        keep_on({max(cores)}, servers)
+        try:
+            yield cores - {max(cores)}
+        finally:
+            keep_on(cores, servers)
 
     @contextlib.contextmanager
     def phase(self, contender: Contender) -> Iterator[Phase]:
