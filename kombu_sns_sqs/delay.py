@@ -16,7 +16,17 @@ from typing import Any, Final
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.errors import MessageError
 
-__all__ = ("RELATIVE_DELAY", "SPARE_SECONDS", "TOLERANCE", "Due", "Step", "due_of", "next_step", "relative_seconds")
+__all__ = (
+    "RELATIVE_DELAY",
+    "SPARE_SECONDS",
+    "TOLERANCE",
+    "Due",
+    "Step",
+    "due_of",
+    "is_asked",
+    "next_step",
+    "relative_seconds",
+)
 
 #: Seconds before its ETA for which Celery may hold a task: less than the hop that would save them takes.
 TOLERANCE: Final = 2.0
@@ -26,6 +36,7 @@ SPARE_SECONDS: Final = quotas.MAX_DELAY_SECONDS // 2
 
 #: How a message says for how long it has to wait: the property of kombu's sqs in seconds, under both its names.
 RELATIVE_DELAY: Final = ("DelaySeconds", "delay_seconds")
+_PROPERTIES: Final = frozenset(RELATIVE_DELAY)
 #: The header of RabbitMQ's delayed message exchange, in milliseconds.
 _MILLISECONDS: Final = "x-delay"
 
@@ -61,6 +72,11 @@ class Step:
         """Refuse what SQS would refuse."""
         if not 0 <= self.delay_seconds <= quotas.MAX_DELAY_SECONDS:
             raise ValueError(f"a delay of {self.delay_seconds} s: SQS takes 0 to {quotas.MAX_DELAY_SECONDS}")
+
+
+def is_asked(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> bool:
+    """Whether a message asks to wait at all: most do not, and their senders do wait."""
+    return bool(headers.get("eta")) or _MILLISECONDS in headers or not _PROPERTIES.isdisjoint(properties)
 
 
 def due_of(headers: Mapping[str, Any], at: Any = None) -> Due | None:

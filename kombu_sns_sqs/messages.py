@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from kombu_sns_sqs.delay import Due
 from kombu_sns_sqs.identity import Identity
@@ -13,9 +13,10 @@ from kombu_sns_sqs.redelivery import NO_DEAD_LETTERS, DeadLetterPolicy
 #: The group of messages on a FIFO queue or topic that were given none: one group, one order.
 DEFAULT_GROUP: Final = "default"
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+
+class Outgoing(NamedTuple):
     """A message as AWS gets it.
 
     Args:
@@ -39,8 +40,7 @@ class Outgoing:
     trace: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(NamedTuple):
     """What a message says, whoever wrote it.
 
     Args:
@@ -67,8 +67,7 @@ class Content:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One receive of one message, with all that is needed to settle it wherever and whenever.
 
     Args:
@@ -92,8 +91,8 @@ class Delivery:
     receive_count: int
     sent_at: float
     content: Content
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    system_attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = _NONE
+    system_attributes: Mapping[str, str] = _NONE
     dead_letters: DeadLetterPolicy = NO_DEAD_LETTERS
     lease_seconds: int | None = None
     level: int = 0

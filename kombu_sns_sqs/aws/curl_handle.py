@@ -77,9 +77,7 @@ class CurlHandle:
             self._timeout = timeout
             self.curl.setopt(pycurl.TIMEOUT_MS, int(timeout * _MS))
         # Without "Expect" libcurl would hold back a large body for a second, waiting for leave to send it.
-        headers = [f"{name}: {value}" for name, value in signed.headers]
-        headers.append("Expect:")
-        self.curl.setopt(pycurl.HTTPHEADER, headers)
+        self.curl.setopt(pycurl.HTTPHEADER, [*signed.headers, "Expect:"])
         self.curl.setopt(pycurl.POSTFIELDS, signed.body)
         self._large = len(signed.body) > _LARGE
 

@@ -91,7 +91,7 @@ class UrllibExchange:
                 "POST",
                 signed.url,
                 body=signed.body,
-                headers=dict(signed.headers),
+                headers=dict(line.split(": ", 1) for line in signed.headers),
                 timeout=urllib3.Timeout(connect=session.connect_timeout, read=session.timeout_of(operation)),
                 retries=False,
                 redirect=False,

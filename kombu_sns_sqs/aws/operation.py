@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +45,7 @@ class BatchResult:
     failed: Mapping[str, Failure]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(NamedTuple):
     """A request to SQS or SNS, complete but for its signature.
 
     Args:
@@ -67,11 +66,15 @@ class Operation:
     service: str
     action: str
     identity: Identity
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
-    parse: Callable[[bytes], Any] = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    parse: Callable[[bytes], Any]
     repeatable: bool
     unsigned: tuple[tuple[str, str], ...] = ()
     read_timeout: float | None = None
     patience: float | None = None
     dated: bool = False
+
+    def __repr__(self) -> str:
+        """Name it, and keep to itself what it carries."""
+        return f"<Operation {self.service} {self.action} of {self.identity!r}>"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kombu_sns_sqs.aws import xml
 from kombu_sns_sqs.errors import Failure, Kind, kind_of
@@ -27,8 +26,7 @@ _MARKUP = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTA
 _UNANSWERED = Failure(kind=Kind.UNREACHABLE, code="NoAnswerForEntry")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The outcome of one operation.
 
     Args:

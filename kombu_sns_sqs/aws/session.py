@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from os import environ
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.config import Config
@@ -19,7 +19,7 @@ from kombu_sns_sqs.aws import failures
 from kombu_sns_sqs.aws.credentials import open_session
 from kombu_sns_sqs.aws.forks import tell_after_fork
 from kombu_sns_sqs.aws.secrecy import Secretly
-from kombu_sns_sqs.aws.signing import Signer
+from kombu_sns_sqs.aws.signing import Signer, as_lines
 from kombu_sns_sqs.errors import CredentialsRefused, Failure, Kind, OptionsError
 from kombu_sns_sqs.identity import check_region
 
@@ -37,13 +37,17 @@ _BRIEF_SECONDS: Final = 3.0
 _AMAZON: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedRequest:
+class SignedRequest(NamedTuple):
     """An HTTP POST, ready to be sent within five minutes; its headers hold the signature and are never shown."""
 
     url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
+    #: As ``Name: value``.
+    headers: tuple[str, ...]
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Show where it goes, and nothing of what it carries."""
+        return f"<SignedRequest to {self.url!r}>"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,7 +179,9 @@ class Session:
                 # Botocore's class of keys that nobody renews; they are not asked for with each request.
                 signer = self._new_signer(operation.service, keys, lasting=type(credentials) is Credentials)
         headers = signer.sign(operation.headers, operation.body)
-        return SignedRequest(url=signer.url, headers=headers + operation.unsigned, body=operation.body)
+        if operation.unsigned:
+            headers += as_lines(operation.unsigned)
+        return SignedRequest(signer.url, headers, operation.body)
 
     def timeout_of(self, operation: Operation) -> float:
         """Seconds to wait for the answer to an operation, once connected."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu_sns_sqs.aws.operation import BatchResult, Operation, SendEntry
 from kombu_sns_sqs.aws.reply import bare_code
 from kombu_sns_sqs.errors import Failure, MessageError, kind_of
+from kombu_sns_sqs.json_text import writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +32,7 @@ __all__ = (
 
 #: Seconds the answer to a long poll may come after the end of the wait.
 _POLL_MARGIN: Final = 5.0
-#: Made once: ``json.dumps`` with options makes one for every request.
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_quoted: Final = _ENCODER.encode
+_written: Final = writer(json.JSONEncoder(ensure_ascii=False, separators=(",", ":")))
 
 
 def send_message(
@@ -52,19 +51,8 @@ def send_message(
     ``delay_seconds``: 0 to 900, on standard queues only.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
-    # Written out of its texts, since each ``delay()`` waits for it: an encoder of dicts takes several times as long.
-    fields = [f'"QueueUrl":{_quoted(queue_url)},"MessageBody":{_quoted(body)}']
-    if attributes:
-        fields.append(f'"MessageAttributes":{_attributes_text(attributes)}')
-    if system_attributes:
-        fields.append(f'"MessageSystemAttributes":{_attributes_text(system_attributes)}')
-    if delay_seconds is not None:
-        fields.append(f'"DelaySeconds":{delay_seconds}')
-    if group_id is not None:
-        fields.append(f'"MessageGroupId":{_quoted(group_id)}')
-    if deduplication_id is not None:
-        fields.append(f'"MessageDeduplicationId":{_quoted(deduplication_id)}')
-    request = f"{{{','.join(fields)}}}"
+    message = _message(body, attributes, delay_seconds, group_id, deduplication_id, system_attributes)
+    request = _written({"QueueUrl": queue_url, **message})
     return _operation(identity, "SendMessage", request, parse=_message_id, repeatable=deduplication_id is not None)
 
 
@@ -73,13 +61,9 @@ def send_message_batch(*, identity: Identity, queue_url: str, entries: Sequence[
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
     """
-    return _batch(
-        identity,
-        "SendMessageBatch",
-        queue_url,
-        [{"Id": entry["id"], **_message(entry)} for entry in entries],
-        repeatable=all(entry.get("deduplication_id") for entry in entries),
-    )
+    rows = [{"Id": entry["id"], **_entry(entry)} for entry in entries]
+    repeatable = all(entry.get("deduplication_id") for entry in entries)
+    return _batch(identity, "SendMessageBatch", queue_url, rows, repeatable=repeatable)
 
 
 def receive_message(
@@ -108,7 +92,7 @@ def receive_message(
     return _operation(
         identity,
         "ReceiveMessage",
-        _quoted(request),
+        _written(request),
         parse=_messages,
         repeatable=True,
         read_timeout=wait_seconds + _POLL_MARGIN,
@@ -122,7 +106,7 @@ def delete_message(*, identity: Identity, queue_url: str, receipt_handle: str) -
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
     """
     request = {"QueueUrl": queue_url, "ReceiptHandle": receipt_handle}
-    return _operation(identity, "DeleteMessage", _quoted(request), parse=_nothing, repeatable=True)
+    return _operation(identity, "DeleteMessage", _written(request), parse=_nothing, repeatable=True)
 
 
 def delete_message_batch(*, identity: Identity, queue_url: str, entries: Mapping[str, str]) -> Operation:
@@ -140,7 +124,7 @@ def change_visibility(*, identity: Identity, queue_url: str, receipt_handle: str
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
     """
     request = {"QueueUrl": queue_url, "ReceiptHandle": receipt_handle, "VisibilityTimeout": seconds}
-    return _operation(identity, "ChangeMessageVisibility", _quoted(request), parse=_nothing, repeatable=True)
+    return _operation(identity, "ChangeMessageVisibility", _written(request), parse=_nothing, repeatable=True)
 
 
 def change_visibility_batch(*, identity: Identity, queue_url: str, entries: Mapping[str, tuple[str, int]]) -> Operation:
@@ -158,7 +142,7 @@ def change_visibility_batch(*, identity: Identity, queue_url: str, entries: Mapp
 def _batch(
     identity: Identity, action: str, queue_url: str, rows: list[dict[str, Any]], *, repeatable: bool
 ) -> Operation:
-    request = _quoted({"QueueUrl": queue_url, "Entries": rows})
+    request = _written({"QueueUrl": queue_url, "Entries": rows})
     return _operation(identity, action, request, parse=lambda answer: _result(action, answer), repeatable=repeatable)
 
 
@@ -197,38 +181,43 @@ def _operation(
     )
 
 
-def _attributes_text(attributes: Mapping[str, Mapping[str, Any]]) -> str:
-    texts = []
-    for name, attribute in attributes.items():
-        fields = ",".join([f'"{field}":{_quoted(value)}' for field, value in _encoded(attribute).items()])
-        texts.append(f"{_quoted(name)}:{{{fields}}}")
-    return f"{{{','.join(texts)}}}"
+def _entry(entry: SendEntry) -> dict[str, Any]:
+    return _message(
+        entry["body"],
+        entry.get("attributes"),
+        entry.get("delay_seconds"),
+        entry.get("group_id"),
+        entry.get("deduplication_id"),
+        entry.get("system_attributes"),
+    )
 
 
-def _message(entry: SendEntry) -> dict[str, Any]:
-    message: dict[str, Any] = {"MessageBody": entry["body"]}
-    optional = {
-        "MessageAttributes": _attributes(entry.get("attributes")),
-        "MessageSystemAttributes": _attributes(entry.get("system_attributes")),
-        "DelaySeconds": entry.get("delay_seconds"),
-        "MessageGroupId": entry.get("group_id"),
-        "MessageDeduplicationId": entry.get("deduplication_id"),
-    }
-    message.update((name, value) for name, value in optional.items() if value is not None)
+def _message(
+    body: str,
+    attributes: Mapping[str, Mapping[str, Any]] | None,
+    delay_seconds: int | None,
+    group_id: str | None,
+    deduplication_id: str | None,
+    system_attributes: Mapping[str, Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+    message: dict[str, Any] = {"MessageBody": body}
+    if attributes:
+        message["MessageAttributes"] = {name: _encoded(attribute) for name, attribute in attributes.items()}
+    if system_attributes:
+        message["MessageSystemAttributes"] = system_attributes
+    if delay_seconds is not None:
+        message["DelaySeconds"] = delay_seconds
+    if group_id is not None:
+        message["MessageGroupId"] = group_id
+    if deduplication_id is not None:
+        message["MessageDeduplicationId"] = deduplication_id
     return message
 
 
-def _attributes(attributes: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]] | None:
-    if not attributes:
-        return None
-    return {name: _encoded(attribute) for name, attribute in attributes.items()}
-
-
-def _encoded(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = dict(attribute)
-    if "BinaryValue" in encoded:
-        encoded["BinaryValue"] = base64.b64encode(encoded["BinaryValue"]).decode("ascii")
-    return encoded
+def _encoded(attribute: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "BinaryValue" not in attribute:
+        return attribute
+    return {**attribute, "BinaryValue": base64.b64encode(attribute["BinaryValue"]).decode("ascii")}
 
 
 def _message_id(answer: bytes) -> str:

@@ -13,7 +13,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kombu_sns_sqs.aws.client import EventClient
@@ -109,7 +109,7 @@ class PublishBatch:
         except ConnectionFailed as exc:
             # As an error of the connection's, kombu would try again on another, which the batch is not for.
             failure = exc.failure or Failure(kind=Kind.UNREACHABLE, code=type(exc).__name__, message=str(exc))
-            self._note(replace(publication, failure=failure), "refused")
+            self._note(publication._replace(failure=failure), "refused")
             self.flush()
         except Error as exc:
             self._told(publication, "refused", exc)
@@ -229,7 +229,7 @@ class PublishBatch:
             elif failure.kind is Kind.MISSING and (found := self._readdressed(item)) is not None:
                 moved += found
             else:
-                self._note(replace(item.publication, failure=failure), "unknown" if item.doubtful else "refused")
+                self._note(item.publication._replace(failure=failure), "unknown" if item.doubtful else "refused")
         # What is sent again must not come after what was published later.
         self._waiting.extendleft(reversed(moved))
         if again:

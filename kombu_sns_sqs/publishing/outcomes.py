@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombu.exceptions import BatchPublishError
 
@@ -13,8 +12,7 @@ from kombu_sns_sqs.errors import Error, Failure
 __all__ = ("Publication", "PublishBatchFailed")
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """One message that was given to a batch.
 
     Args:

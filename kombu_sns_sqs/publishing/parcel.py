@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombu_sns_sqs import quotas
 from kombu_sns_sqs.aws import operations
@@ -17,8 +16,7 @@ from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire.trace import request_headers, system_attributes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Destination(NamedTuple):
     """A queue or a topic.
 
     Args:
@@ -48,8 +46,7 @@ class Destination:
         return quotas.MAX_TOPIC_MESSAGE_BYTES if self.topic else quotas.MAX_MESSAGE_BYTES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One message on its way to one destination.
 
     Args:
@@ -93,14 +90,15 @@ class Parcel:
     def operation(self) -> Operation:
         """Make the request that carries this one alone."""
         place, message = self.destination, self.message
+        group_id, deduplication_id = self.ordering
         if place.topic:
             return operations.publish(
                 identity=place.identity,
                 topic_arn=place.address,
                 body=message.body,
                 attributes=self.attributes,
-                group_id=self.group_id,
-                deduplication_id=self.deduplication_id,
+                group_id=group_id,
+                deduplication_id=deduplication_id,
                 unsigned=request_headers([message.trace]),
             )
         return operations.send_message(
@@ -109,32 +107,35 @@ class Parcel:
             body=message.body,
             attributes=self.attributes,
             delay_seconds=self.delay_seconds,
-            group_id=self.group_id,
-            deduplication_id=self.deduplication_id,
+            group_id=group_id,
+            deduplication_id=deduplication_id,
             system_attributes=system_attributes(message.trace),
         )
 
     def entry(self, number: int) -> SendEntry:
         """Make the line of a batch that carries it."""
+        group_id, deduplication_id = self.ordering
         return SendEntry(
             id=str(number),
             body=self.message.body,
             attributes=self.attributes,
             delay_seconds=self.delay_seconds,
-            group_id=self.group_id,
-            deduplication_id=self.deduplication_id,
+            group_id=group_id,
+            deduplication_id=deduplication_id,
             system_attributes=system_attributes(self.message.trace),
         )
 
     @property
-    def group_id(self) -> str | None:
-        """The group: a FIFO queue needs one, on a standard one it means fairness."""
-        return self.message.group_id or (DEFAULT_GROUP if self.destination.fifo else None)
+    def ordering(self) -> tuple[str | None, str | None]:
+        """The group and the deduplication id.
 
-    @property
-    def deduplication_id(self) -> str | None:
-        """The publish id, never the task id: a retried task has the same, and would be thrown away as a duplicate."""
-        return (self.message.deduplication_id or self.message.publish_id) if self.destination.fifo else None
+        A FIFO queue needs a group, on a standard one it means fairness. The id is the publish id and never the task's:
+        a retried task has the same, and would be thrown away as a duplicate.
+        """
+        message = self.message
+        if not self.destination.fifo:
+            return message.group_id, None
+        return message.group_id or DEFAULT_GROUP, message.deduplication_id or message.publish_id
 
 
 def batch_operation(parcels: Sequence[Parcel]) -> Operation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kombu_sns_sqs import delay, quotas
@@ -45,8 +44,10 @@ class Postponing:
         Raises:
             MessageError: it asks for a delay that is no number.
         """
-        headers = message.get("headers") or {}
-        seconds = delay.relative_seconds(headers, message.get("properties") or {})
+        headers, properties = message.get("headers") or {}, message.get("properties") or {}
+        if not delay.is_asked(headers, properties):
+            return None
+        seconds = delay.relative_seconds(headers, properties)
         if seconds is not None:
             # SQS alone counts the seconds of a single delay; all others are compared with other machines' clocks.
             written = bool(exchange) or seconds > quotas.MAX_DELAY_SECONDS
@@ -79,8 +80,8 @@ class Postponing:
         if step is None or not step.companion or companion is None:
             return there
         place = Destination(name=queue.name, address=companion.url, identity=companion.identity, topic=False)
-        kept = attrs.keep_ordering(there.group_id, there.deduplication_id)
-        return Parcel.pack(replace(message, group_id=None), place, kept, delay_seconds=step.delay_seconds)
+        kept = attrs.keep_ordering(*there.ordering)
+        return Parcel.pack(message._replace(group_id=None), place, kept, delay_seconds=step.delay_seconds)
 
     def forget(self, queue: Queue) -> None:
         """Look again for a companion that may be gone."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from os import urandom
 from typing import Any, Final
 
@@ -179,7 +178,7 @@ class Publisher:
     def _call(self, parcel: Parcel, patience: float | None) -> Reply:
         operation = parcel.operation()
         if patience is not None:
-            operation = replace(operation, patience=patience)
+            operation = operation._replace(patience=patience)
         return self._client.perform(operation)
 
 

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from kombu_sns_sqs import quotas
@@ -227,4 +226,4 @@ class Hopper:
             return
         # Without a time of its own it has waited for as long as SQS was told.
         due_at = now if arrival.due_at is None else arrival.due_at
-        self._forwarder.take(Hop(replace(delivery, text=raw.get("Body") or ""), polls.queue, due_at, held=False), now)
+        self._forwarder.take(Hop(delivery._replace(text=raw.get("Body") or ""), polls.queue, due_at, held=False), now)

@@ -16,6 +16,7 @@ can arrive may raise here.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,13 +25,13 @@ from kombu.utils import json as kombu_json
 
 from kombu_sns_sqs.delay import RELATIVE_DELAY, Due, due_of
 from kombu_sns_sqs.errors import MessageError
+from kombu_sns_sqs.json_text import writer
 from kombu_sns_sqs.messages import Content, Outgoing
 from kombu_sns_sqs.wire import attributes as attrs
 from kombu_sns_sqs.wire.trace import trace_of
 
 _BASE64: Final = "base64"
-#: Made once: ``json.dumps`` with a class of its own makes one for every message.
-_ENCODER: Final = kombu_json.JSONEncoder()
+_written: Final = writer(kombu_json.JSONEncoder())
 _read: Final = json.JSONDecoder().decode
 #: What kombu marks values with that JSON does not know.
 _TYPED_VALUE: Final = '"__type__"'
@@ -39,6 +40,9 @@ _TEXT: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _USER_ATTRIBUTES: Final = ("message_attributes", "MessageAttributes")
 _GROUP_ID: Final = ("message_group_id", "MessageGroupId")
 _DEDUPLICATION_ID: Final = ("message_deduplication_id", "MessageDeduplicationId")
+#: What those two may be.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_TOKEN: Final = re.compile("[!-~]{1,128}")
 #: Properties that belong to one delivery or to one broker, and stay behind.
 _LOCAL: Final = frozenset(
     {
@@ -67,12 +71,15 @@ def encode(
     ``due``: when it may be delivered; None: at once.
 
     Raises:
-        MessageError: attributes AWS would refuse, or headers that cannot be written as JSON.
+        MessageError: attributes, or a group or deduplication id, that AWS would refuse, or headers that cannot be
+            written as JSON.
     """
     properties: Mapping[str, Any] = message.get("properties") or {}
     # Most messages have none of these, and then nothing is looked for: who calls ``delay()`` waits for it.
     special = {} if _LOCAL.isdisjoint(properties) else properties
-    kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
+    kept = properties
+    if special or None in properties.values():
+        kept = {key: value for key, value in properties.items() if key not in _LOCAL and value is not None}
     write = _kombu_sqs_text if compat == "sqs" else _native_text
     try:
         more = {"due": due.at} if due is not None and due.written else {}
@@ -84,8 +91,8 @@ def encode(
         attributes=_attributes(special, compat),
         publish_id=publish_id,
         priority=_priority(properties.get("priority")),
-        group_id=_first(special, _GROUP_ID),
-        deduplication_id=_first(special, _DEDUPLICATION_ID),
+        group_id=_token(special, _GROUP_ID) if special else None,
+        deduplication_id=_token(special, _DEDUPLICATION_ID) if special else None,
         due=due,
         trace=trace_of(message.get("headers") or {}, properties),
     )
@@ -120,18 +127,16 @@ def _native_text(
     if not isinstance(body, str):
         envelope["body"] = b64encode(bytes(body or b"")).decode("ascii")
         envelope["body-encoding"] = _BASE64
-    return str(_ENCODER.encode(envelope))
+    return _written(envelope)
 
 
 def _as_text(message: Mapping[str, Any]) -> Any:
     """Give the body as text where it says that it is text; kombu encodes plain text before it hands it over."""
     body = message["body"]
+    if not isinstance(body, bytes):
+        return body
     encoding = message.get("content-encoding") or ""
-    if (
-        not isinstance(body, bytes)
-        or encoding.lower() not in _TEXT
-        or (message.get("headers") or {}).get("compression")
-    ):
+    if encoding.lower() not in _TEXT or (message.get("headers") or {}).get("compression"):
         return body
     try:
         return body.decode()
@@ -163,7 +168,7 @@ def _kombu_sqs_text(
         },
         **more,
     }
-    return b64encode(str(_ENCODER.encode(envelope)).encode()).decode("ascii")
+    return b64encode(_written(envelope).encode()).decode("ascii")
 
 
 def is_marked(attributes: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -244,17 +249,10 @@ def _from_kombu_sqs(body: str) -> Content | None:
 
 def _foreign(body: str) -> Content:
     try:
-        structured = isinstance(json.loads(body), (dict, list))
+        kind = "application/json" if isinstance(json.loads(body), (dict, list)) else "text/plain"
     except (ValueError, RecursionError):
-        structured = False
-    return Content(
-        body=body,
-        content_type="application/json" if structured else "text/plain",
-        content_encoding="utf-8",
-        headers={},
-        properties={},
-        foreign=True,
-    )
+        kind = "text/plain"
+    return Content(body=body, content_type=kind, content_encoding="utf-8", headers={}, properties={}, foreign=True)
 
 
 def _base64_text(body: str) -> str | None:
@@ -284,6 +282,13 @@ def _milliseconds(value: Any) -> int | None:
         return None
     number = int(float(value))
     return number if number >= 0 else None
+
+
+def _token(properties: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    value = _first(properties, names)
+    if value is not None and not _TOKEN.fullmatch(str(value)):
+        raise MessageError(f"{names[0]} is {value!r}: SQS and SNS take 1 to 128 letters, digits and punctuation marks")
+    return None if value is None else str(value)
 
 
 def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -110,7 +110,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sweeping.agenda", "sweeping.life_sign", "sweeping.times", "temporary_names"),
     ("addressing", "backoff", "batching", "broker_url", "delay", "messages", "options", "redelivery"),
     ("identity",),
-    ("clock", "errors", "lifecycle", "logs", "native_threads", "presentable", "quotas", "reply_keys"),
+    ("clock", "errors", "json_text", "lifecycle", "logs", "native_threads", "presentable", "quotas", "reply_keys"),
 )
 
 #: Rooms that decide and never act: no clock, no socket, no thread, no dice, no AWS.
@@ -122,6 +122,7 @@ PURE = (
     "delay",
     "errors",
     "identity",
+    "json_text",
     "messages",
     "monitoring.hooks",
     "monitoring.naming",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.unit.test_options import read
 def delays(policy: Any, *counts: int, chance: float = 0.5) -> list[int]:
     """What a policy says at some receive counts."""
     retries = Retries(policy=policy)
-    return [retries.delay(replace(death().delivery, receive_count=count), lambda: chance) for count in counts]
+    return [retries.delay(death().delivery._replace(receive_count=count), lambda: chance) for count in counts]
 
 
 def test_without_a_policy_a_message_is_back_at_once() -> None:

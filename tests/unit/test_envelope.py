@@ -159,6 +159,25 @@ def test_user_attributes_go_out_and_come_back() -> None:
     assert "message_attributes" not in json.loads(out.body)["properties"]
 
 
+def addressed(**properties: Any) -> Any:
+    """A message with these properties, wrapped."""
+    return envelope.encode(message("x", properties=properties), exchange="", routing_key="q", publish_id="x")
+
+
+def test_a_group_may_be_a_number() -> None:
+    """Such as that of a customer; AWS takes text."""
+    out = addressed(message_group_id=7, message_deduplication_id="order-7!")
+    assert (out.group_id, out.deduplication_id) == ("7", "order-7!")
+
+
+@pytest.mark.parametrize("name", ["message_group_id", "MessageDeduplicationId"])
+@pytest.mark.parametrize("wrong", ["", "a b", "é", "x" * 129, "a\n"])
+def test_an_id_aws_would_refuse_is_refused_here(name: str, wrong: str) -> None:
+    """In a batch it would be told late, and by a name nobody wrote."""
+    with pytest.raises(MessageError, match="128 letters, digits and punctuation"):
+        addressed(**{name: wrong})
+
+
 def test_more_attributes_than_sns_delivers_are_refused() -> None:
     """With an eleventh, SNS would discard the message without a word."""
     six = {f"a{number}": "x" for number in range(attrs.MAX_USER_ATTRIBUTES)}

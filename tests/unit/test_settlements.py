@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kombu_sns_sqs.errors import Failure, Kind
@@ -182,7 +181,7 @@ def test_a_newer_receipt_is_renewed_by_at_once() -> None:
         refuse(settlements, batches, CUT, now)
         now = settlements.next_due() or 60
     batches = settlements.due(now)
-    assert settlements.hold(replace(delivery(), receipt_handle="newer"), now) is Verdict.HELD
+    assert settlements.hold(delivery()._replace(receipt_handle="newer"), now) is Verdict.HELD
     refuse(settlements, batches, STALE, now)
     assert asked(settlements.due(now)) == [("renew", "newer")]
 

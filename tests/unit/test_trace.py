@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +53,7 @@ def test_a_request_to_sns_says_it_for_all_its_messages_or_not_at_all() -> None:
 def test_what_is_sent_on_keeps_it(more: dict[str, Any]) -> None:
     """A hop, a fresh message for an old one, a dead letter; from beside the body, or else from the headers."""
     one = death(**more)
-    hop = Hop(replace(one.delivery, text="m"), QUEUE, due_at=0.0, held=True)
+    hop = Hop(one.delivery._replace(text="m"), QUEUE, due_at=0.0, held=True)
     _, entry = hop.entry(Step(delay_seconds=10, companion=False), None)
     assert entry["system_attributes"] == {"AWSTraceHeader": {"DataType": "String", "StringValue": ROOT}}
     assert copy(one.delivery).trace == ROOT

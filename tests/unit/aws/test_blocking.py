@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,7 +56,7 @@ def test_the_promise_is_fulfilled_when_the_call_returns(client: BlockingClient, 
     """With the value, and the time on AWS's clock where that was asked for."""
     got: list[Reply] = []
     assert isinstance(client, Client)
-    for operation in (send(identity), replace(send(identity), dated=True)):
+    for operation in (send(identity), send(identity)._replace(dated=True)):
         promise = client.call(operation)
         assert promise.ready
         promise.then(got.append)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kombu_sns_sqs.aws import operations
@@ -92,5 +90,5 @@ def test_a_page_of_a_load_balancer_is_named_after_its_status() -> None:
 @pytest.mark.parametrize("status", [200, 503])
 def test_a_reply_knows_the_time_on_awss_clock(date: str, seconds: float | None, status: int) -> None:
     """An answer without one, or with nonsense for one, is still an answer; who does not ask for it has none."""
-    for operation, expected in ((replace(SEND, dated=True), seconds), (SEND, None)):
+    for operation, expected in ((SEND._replace(dated=True), seconds), (SEND, None)):
         assert read_reply(operation, status, {"date": date}, b'{"MessageId":"m"}').date == expected

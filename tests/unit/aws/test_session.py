@@ -35,12 +35,17 @@ def send(identity: Identity) -> operations.Operation:
     return operations.send_message(identity=identity, queue_url="https://q", body="é", attributes={})
 
 
+def by_name(lines: tuple[str, ...]) -> dict[str, str]:
+    """Headers by their names."""
+    return dict(line.split(": ", 1) for line in lines)
+
+
 @pytest.mark.parametrize("service", ["sqs", "sns"])
 def test_a_signature_is_the_one_botocore_makes(service: str) -> None:
     """Of the same request at the same time, so that AWS will accept it."""
-    operation = replace(send(KEYS), service=service)
+    operation = send(KEYS)._replace(service=service)
     signed = Session(KEYS).sign(operation)
-    headers = dict(signed.headers)
+    headers = by_name(signed.headers)
     assert (signed.url, signed.body) == (f"https://{service}.eu-central-1.amazonaws.com/", operation.body)
     assert headers["X-Amz-Security-Token"] == "hush-token"
     again = AWSRequest("POST", signed.url, {**dict(operation.headers), "X-Amz-Date": headers["X-Amz-Date"]})
@@ -135,7 +140,7 @@ def test_keys_are_found_in_environment_and_profile(monkeypatch: pytest.MonkeyPat
     (tmp_path / "credentials").write_text("[dev]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = hush\n")
     for profile, key in ((None, "AKIAENVIRONMENT"), ("dev", "AKIAPROFILE")):
         identity = Identity(region="eu-central-1", profile=profile)
-        assert f"Credential={key}/" in dict(Session(identity).sign(send(identity)).headers)["Authorization"]
+        assert f"Credential={key}/" in by_name(Session(identity).sign(send(identity)).headers)["Authorization"]
 
 
 def test_certificates_are_those_given_else_the_environments_else_botocores(
@@ -244,7 +249,7 @@ def test_refreshing_finds_new_credentials_once_for_many_refusals(monkeypatch: py
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
 
     def key_used() -> str:
-        authorization = dict(sessions.get(identity).sign(send(identity)).headers)["Authorization"]
+        authorization = by_name(sessions.get(identity).sign(send(identity)).headers)["Authorization"]
         return authorization.partition("Credential=")[2].partition("/")[0]
 
     used = []
