@@ -136,8 +136,8 @@ def test_an_ack_that_a_hub_was_asked_to_make_soon_wakes_the_next_poll(
             assert loop.turn_undisturbed(lambda had=had: len(messages) > had, turns=50)
             if not in_callback:
                 loop.hub.call_soon(messages[-1].ack)
-    # Thrice if acks woke nobody. Once a busy machine may do it, where an answer takes so long.
-    assert slept <= 1
+    # Thrice if acks woke nobody. On a busy machine an answer may take so long, too, but not all of them.
+    assert slept <= 2
 
 
 def test_an_ack_of_another_thread_interrupts_the_hubs_wait(
