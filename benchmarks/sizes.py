@@ -13,9 +13,10 @@ class Sizes:
     Attributes:
         rounds: how often what is repeated is measured.
         backlog: tasks a worker drains.
-        publish: tasks a producer publishes in batches or groups.
+        publish: tasks a producer publishes in batches or groups in its turn.
+        bulk_turns: how often it has its turn.
         publish_singly: tasks it publishes one by one in its turn.
-        turns: how often it has its turn.
+        turns: how often that is.
         instructions: messages counted under an instrumented interpreter.
         idle_seconds: how long idle workers are watched.
         idle_wait: length of their polls in seconds, None: what each has by default.
@@ -33,6 +34,7 @@ class Sizes:
     rounds: int
     backlog: int
     publish: int
+    bulk_turns: int
     publish_singly: int
     turns: int
     instructions: int
@@ -52,9 +54,10 @@ class Sizes:
 FULL: Final = Sizes(
     rounds=5,
     backlog=5000,
-    publish=5000,
-    publish_singly=12,
-    turns=80,
+    publish=2000,
+    bulk_turns=10,
+    publish_singly=17,
+    turns=50,
     instructions=100,
     idle_seconds=60,
     idle_wait=None,
@@ -72,6 +75,7 @@ QUICK: Final = Sizes(
     rounds=1,
     backlog=50,
     publish=40,
+    bulk_turns=1,
     publish_singly=5,
     turns=2,
     instructions=10,

@@ -4,7 +4,8 @@ Settings: ``way`` (``delay``: one by one; ``batch``: inside kombu's ``Producer.b
 a thousand), ``messages``, ``queue``; ``queues`` to spread them; ``gate`` for a count of instructions; ``skip``,
 how many make connections and look up what has to be looked up: they are published, and not in the figures.
 
-With ``in_turns`` it says ``{"ready": true}`` after those, and publishes ``messages`` whenever it reads a line.
+With ``in_turns`` it says ``{"ready": true}`` once connections are made, and publishes ``skip`` and ``messages`` when it
+reads a line.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def main(settings: dict[str, Any]) -> None:
         publish(list(islice(queues, WARM_UP)))
         print(json.dumps({"ready": True}), flush=True)
         for _ in sys.stdin:
+            publish(list(islice(queues, settings["skip"])))
             _measure(publish, list(islice(queues, messages)), Gate(None))
         return
     warm_up = min(settings.get("skip", WARM_UP), messages - 1)

@@ -9,6 +9,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, RefreshableCredent
 from botocore.exceptions import ProfileNotFound
 from botocore.session import Session
 
+from kombu_sns_sqs.aws.endpoint_list import shorten
 from kombu_sns_sqs.aws.failures import NO_CREDENTIALS
 from kombu_sns_sqs.errors import CredentialsRefused, OptionsError
 
@@ -50,6 +51,8 @@ def open_session(identity: Identity, create_sts: Callable[..., Any]) -> Any:
         session.get_scoped_config()
     except ProfileNotFound as exc:
         raise OptionsError(f"{exc}: give one of ~/.aws/config, or leave profile and AWS_PROFILE unset") from exc
+    for one in (session, source):
+        shorten(one)
     session.register_component("credential_provider", _Provider(lambda: _find(source, identity, create_sts)))
     return session
 
