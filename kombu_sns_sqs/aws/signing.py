@@ -42,7 +42,7 @@ class _Form(NamedTuple):
 class _Key(NamedTuple):
     """A key of HMAC, as its two hashes have taken it in: a signature goes on with copies of them.
 
-    A third of what ``hmac.HMAC.copy`` takes. https://www.rfc-editor.org/rfc/rfc2104#section-4
+    A third less than ``hmac.HMAC.copy`` takes. https://www.rfc-editor.org/rfc/rfc2104#section-4
     """
 
     inner: Any
