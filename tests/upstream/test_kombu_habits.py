@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from celery.worker import loops
 from celery.worker.consumer.tasks import Tasks
-from kombu import Connection, Exchange, Producer
+from kombu import Connection, Exchange, Producer, messaging
 from kombu.asynchronous import Hub
+from kombu.common import maybe_declare
 from kombu.transport import base, virtual
 
 
@@ -56,6 +57,24 @@ def test_a_lasting_exchange_is_declared_once_a_connection() -> None:
 def test_an_auto_delete_exchange_is_declared_with_every_publish() -> None:
     """Kombu does not remember that one: the second declaration within a moment must cost none."""
     assert published(Exchange("passing", "direct", auto_delete=True), 3) == ["passing"] * 3
+
+
+def test_what_is_declared_is_copied_and_bound_before_kombu_looks_whether_it_is() -> None:
+    """When it looks first, ``celery_integration.declaring`` may go."""
+    bound: list[str] = []
+
+    class Noted(Exchange):  # type: ignore[misc]
+        def when_bound(self) -> None:
+            bound.append(self.name)
+
+    with Connection(transport=RecordingTransport) as connection:
+        channel = connection.channel()
+        for _ in range(3):
+            maybe_declare(Noted("lasting", "direct"), channel, retry=True)
+        assert channel.declared == ["lasting"]
+        assert connection.declared_entities == {hash(Exchange("lasting"))}
+    assert bound == ["lasting"] * 3
+    assert "return maybe_declare(entity, self.channel, retry" in inspect.getsource(messaging.Producer)
 
 
 def test_drain_events_hands_on_timeouts_as_they_are() -> None:
