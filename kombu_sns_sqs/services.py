@@ -89,6 +89,7 @@ class Services:
             call_later=self.housekeeper.call_later,
         )
         self.losses = Losses(options.on_lease_lost, tell=self.watch.lease_lost)
+        self.receivers = Receivers()
         self.settler = Settlers(make=self._make_settler, lease_seconds=options.visibility_timeout)
         self.dead_letters = self._make_dead_letters()
         self.rejections = self._make_rejections()
@@ -102,7 +103,6 @@ class Services:
             call_later=self.housekeeper.call_later,
         )
         self._patience = Patience(options.shutdown_timeout, worn=_BRIEFLY)
-        self.receivers = Receivers()
         self._idle_clients: deque[EventClient] = deque()
         self._last_polls: list[LastPolls] = []
         self._verified = False
@@ -114,6 +114,7 @@ class Services:
             ack_delay=self.options.ack_delay,
             losses=self.losses,
             hand_over=self.handover.hand_over,
+            carrier=self.receivers.carrier,
         )
 
     def _make_dead_letters(self) -> DeadLetters:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from vine import promise
 
@@ -29,6 +29,9 @@ from kombu_sns_sqs.receiving.tick import Tick, shortest
 from kombu_sns_sqs.receiving.window import Window
 from kombu_sns_sqs.services import Services
 from kombu_sns_sqs.topology.entities import Queue
+
+#: A loop that has not turned for so many seconds is in a long callback, or at its end.
+_LIVELY: Final = 0.1
 
 
 class Receiver:
@@ -52,6 +55,7 @@ class Receiver:
         #: Whether who has waited here last has ended.
         self.stranded: Callable[[], bool] = bool
         self._handing_over = False
+        self._turned_at = 0.0
         self._ages = AnswerAge()
         self._tick = Tick(self.wake)
         # One promise for all turns: the hub keeps what is due soon in a set, so that however often a turn is asked for,
@@ -155,23 +159,27 @@ class Receiver:
     def attach(self, hub: Any) -> None:
         """Let an event loop drive."""
         self._hub = hub
-        hub.on_close.add(self._on_hub_close)
+        hub.on_close.add(self.detach)
+        self._services.receivers.on_loop(self)
         if self._client is not None:
             self._client.attach(hub)
         self.wake()
 
-    def detach(self) -> None:
-        """Take everything back from the event loop."""
-        hub, self._hub = self._hub, None
-        if hub is not None:
-            hub.on_close.discard(self._on_hub_close)
-            self._tick.cancel()
-            if self._client is not None:
-                self._client.detach()
+    def detach(self, closed: Any = None) -> None:
+        """Take everything back from the event loop; ``closed``: a loop that was, and may be another by now."""
+        if self._hub is None or closed not in (None, self._hub):
+            return
+        self._hub.on_close.discard(self.detach)
+        self._hub = None
+        self._tick.cancel()
+        if self._client is not None:
+            self._client.detach()
 
-    def _on_hub_close(self, hub: Any) -> None:
-        if hub is self._hub:
-            self.detach()
+    def carrier(self) -> EventClient | None:
+        """Give the client, if the calling thread is the one that turns the loop, and will again soon; else None."""
+        if self._hub is None or self._handing_over or self._driver is not threading.current_thread():
+            return None
+        return self._client if time.monotonic() - self._turned_at < _LIVELY else None
 
     def wake(self) -> None:
         """Look at queues and windows again soon. May be called in any thread."""
@@ -215,7 +223,7 @@ class Receiver:
             return
         self._driver, self.stranded = threading.current_thread(), bool
         self._judge_parked()
-        now = time.monotonic()
+        now = self._turned_at = time.monotonic()
         self._handing_over = True
         try:
             deliver_all(self._lanes, now)

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.receiving.last_polls import MARGIN
 
 __all__ = ("Receivers", "Receiving")
@@ -22,6 +23,9 @@ class Receiving(Protocol):
 
     #: Whether who waited for its messages last has ended.
     stranded: Callable[[], bool]
+
+    def carrier(self) -> EventClient | None:
+        """Give its client, if the calling thread is the one that turns its event loop, and will again soon; or None."""
 
     def let_go(self) -> None:
         """Have the polls in flight seen to their end, and begin with others when it is driven again."""
@@ -39,6 +43,8 @@ class Receivers:
         #: Those left to themselves with polls in flight, and until when these are: if such a one were forgotten, nobody
         #: would hear of the answers.
         self._polling: dict[Receiving, float] = {}
+        #: Those that an event loop has driven.
+        self._on_loops: weakref.WeakSet[Receiving] = weakref.WeakSet()
 
     def __iter__(self) -> Iterator[Receiving]:
         return iter(list(self._all))
@@ -46,6 +52,15 @@ class Receivers:
     def add(self, receiver: Receiving) -> None:
         """Take note of one."""
         self._all.add(receiver)
+
+    def carrier(self) -> EventClient | None:
+        """Give the client of an event loop that the calling thread turns, or None."""
+        clients = (receiver.carrier() for receiver in self._on_loops)
+        return next((client for client in clients if client is not None), None)
+
+    def on_loop(self, receiver: Receiving) -> None:
+        """Note that an event loop drives one."""
+        self._on_loops.add(receiver)
 
     def left(self, receiver: Receiving, *, polling_until: float | None) -> None:
         """Note that nobody waits for one's messages now, and when the polls it has open end; None: it has none."""

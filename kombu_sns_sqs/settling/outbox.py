@@ -95,6 +95,10 @@ class Outbox:
             batches.append((target, [entry]))
         return batches
 
+    def due_deletes(self, now: float) -> list[Batch]:
+        """Hand out the deletes that are to be sent now, and were not tried before."""
+        return self._deletes.due(now)
+
     def next_due(self) -> float | None:
         """When the next batch is due; None with nothing waiting."""
         moments = [self._deletes.next_due(), self._changes.next_due(), self._retries[0][0] if self._retries else None]

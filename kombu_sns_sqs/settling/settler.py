@@ -7,36 +7,30 @@ several are in flight; a failed entry is tried again alone. A forked child settl
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from kombu_sns_sqs import quotas
-from kombu_sns_sqs.aws import operations
 from kombu_sns_sqs.aws.client import EventClient
 from kombu_sns_sqs.aws.reply import Reply
 from kombu_sns_sqs.clock import Clock, lease_clock
 from kombu_sns_sqs.messages import Delivery
 from kombu_sns_sqs.native_threads import Joinable, native_lock, start_native_thread
+from kombu_sns_sqs.settling.batch_requests import request_of
 from kombu_sns_sqs.settling.holdings import Lease, Verdict
+from kombu_sns_sqs.settling.loans import Loan, Loans
 from kombu_sns_sqs.settling.losses import Losses
 from kombu_sns_sqs.settling.outbox import Entry, Target, Verb
 from kombu_sns_sqs.settling.reports import Reports
+from kombu_sns_sqs.settling.rhythm import Rhythm
 from kombu_sns_sqs.settling.settlements import Settlements
 
-#: Longest sleep of the thread: what it does not hear of it finds out then, and that the machine was suspended.
-_LONGEST_SLEEP: Final = 5.0
-#: For so many seconds after a request more of them are expected.
-_BUSY_SECONDS: Final = 1.0
-#: While full batches follow each other within so many seconds, the thread looks for them by itself, as often as that:
-#: each wake by an ack would take the interpreter from who handles messages.
-_CROWDED_SECONDS: Final = 0.1
-_GATHER_SECONDS: Final = 0.02
 #: Seconds between two looks of a flush: the thread tells nobody when it has done, as greenlets wait in their own way.
 _LOOK_AGAIN: Final = 0.005
 
@@ -50,6 +44,7 @@ class Settler:
         ack_delay: longest time an ack waits for others.
         losses: told of lost leases.
         hand_over: told of messages that SQS will not lease for much longer; see :meth:`adopt` and :meth:`give_up`.
+        carrier: gives the client of the event loop that is being turned in the calling thread, or None.
         clock: the clock of leases.
     """
 
@@ -61,12 +56,14 @@ class Settler:
         ack_delay: float,
         losses: Losses | None = None,
         hand_over: Callable[[Settler, Lease], None] | None = None,
+        carrier: Callable[[], EventClient | None] = lambda: None,
         clock: Clock = lease_clock,
     ) -> None:
         self._make_client = client
         self.lease_seconds = lease_seconds
         self._losses = losses or Losses()
         self._hand_over = hand_over
+        self._carrier = carrier
         self._reports = Reports()
         self._clock = clock
         # Taken for moments, and never while anything is waited for: greenlets and the native thread share it.
@@ -78,11 +75,9 @@ class Settler:
             chance=random.random,
             hands_over=hand_over is not None,
         )
+        self._loans = Loans(lease_seconds=lease_seconds)
         self._forgotten: deque[Delivery] = deque()
-        self._ack_delay = ack_delay
-        #: When the thread wakes by itself: often, while it is busy, so that the first ack of a batch lets it sleep.
-        self.sleeps_until, self._busy_until, self._crowded_until = math.inf, -math.inf, -math.inf
-        self._gather = min(_GATHER_SECONDS, ack_delay)
+        self.rhythm = Rhythm(lease_seconds=lease_seconds, ack_delay=ack_delay)
         self._hurry = False
         #: How often nothing was left to be answered.
         self._times_idle = 0
@@ -116,7 +111,7 @@ class Settler:
             now = self._clock()
             sooner = self._settlements.ack(delivery, now)
             due = self._settlements.next_due() if sooner else None
-        if due is not None and max(due, now + self._gather) < self.sleeps_until:
+        if due is not None and not (due < now and self._lend(now)) and not self.rhythm.in_time(due, now):
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
@@ -213,9 +208,8 @@ class Settler:
     def _wake(self) -> None:
         if self._thread is None:
             self.start()
-        client = self._client
-        if client is not None:
-            client.wake()
+        if self._client is not None:
+            self._client.wake()
 
     # -- the thread ------------------------------------------------------------------------------------------
 
@@ -236,7 +230,9 @@ class Settler:
         with self._lock:
             while self._forgotten:
                 self._settlements.forgotten(self._forgotten.popleft(), self._clock())
-            batches = self._settlements.due(self._clock(), everything=self._hurry)
+            now, everything = self._clock(), self._hurry
+            batches = self._settlements.due(now, everything=everything)
+            batches += self._loans.take_back(now, everything=everything)
         for target, entries in batches:
             self._send(client, target, entries)
         self._report()
@@ -246,14 +242,7 @@ class Settler:
             if self._hand_over is not None:
                 self._hand_over(self, lease)
         with self._lock:
-            next_due, now = self._settlements.next_due(), self._clock()
-            longest = min(_LONGEST_SLEEP, self.lease_seconds / 4)
-            if now < self._busy_until:
-                often = self._gather if now < self._crowded_until else self._ack_delay
-                longest = min(longest, often or longest)
-            pause = longest if next_due is None else max(0.0, min(longest, next_due - now))
-            self.sleeps_until = now + pause
-        return pause
+            return self.rhythm.sleep(self._clock(), self._settlements.next_due(), self._loans.next_due())
 
     def _report(self) -> None:
         with self._lock:
@@ -261,39 +250,43 @@ class Settler:
         self._losses.report(losses)
 
     def _send(self, client: EventClient, target: Target, entries: list[Entry]) -> None:
-        verb, queue_url = target
-        now = self._clock()
-        self._busy_until = now + _BUSY_SECONDS
-        if verb is Verb.DELETE and len(entries) == quotas.MAX_BATCH_ENTRIES:
-            self._crowded_until = now + _CROWDED_SECONDS
-        identity = entries[0].delivery.identity
-        lines = {str(number): entry for number, entry in enumerate(entries)}
-        if verb is Verb.DELETE:
-            operation = operations.delete_message_batch(
-                identity=identity,
-                queue_url=queue_url,
-                entries={number: entry.receipt_handle for number, entry in lines.items()},
-            )
-        else:
-            operation = operations.change_visibility_batch(
-                identity=identity,
-                queue_url=queue_url,
-                entries={number: (entry.receipt_handle, entry.seconds) for number, entry in lines.items()},
-            )
-        client.call(operation).then(lambda reply: self._answered(target, lines, reply))
+        self.rhythm.sent(self._clock(), full=target[0] is Verb.DELETE and len(entries) == quotas.MAX_BATCH_ENTRIES)
+        client.call(request_of(target, entries)).then(lambda reply: self._answered(target, entries, reply))
 
-    def _answered(self, target: Target, lines: dict[str, Entry], reply: Reply) -> None:
-        now = self._clock()
-        for number, entry in lines.items():
-            failure = reply.failure if reply.failure is not None else reply.value.failed.get(number)
-            if failure is not None:
-                with self._lock:
+    # -- the thread, and an event loop -----------------------------------------------------------------------
+
+    def _answered(self, target: Target, entries: list[Entry], reply: Reply) -> None:
+        now, refused = self._clock(), []
+        with self._lock:
+            for number, entry in enumerate(entries):
+                failure = reply.failure if reply.failure is not None else reply.value.failed.get(str(number))
+                if failure is not None:
                     if self._settlements.failed(target, entry, failure, now, last=self._stopping):
                         continue
-                self._reports.not_settled(target[0], entry, failure)
-            with self._lock:
+                    refused.append((entry, failure))
                 self._settlements.done(target, entry)
-        with self._lock:
             if not self._settlements.unsettled:
                 self._hurry = False
                 self._times_idle += 1
+        for entry, failure in refused:
+            self._reports.not_settled(target[0], entry, failure)
+
+    def _lend(self, now: float) -> bool:
+        """Have the event loop send the deletes that are due, where this is its thread; False elsewhere."""
+        client = self._carrier()
+        if client is None:
+            return False
+        with self._lock:
+            loans = [self._loans.lend(batch, now) for batch in self._settlements.due(now, deletes_alone=True)]
+        self.rhythm.sent(now)
+        for loan in loans:
+            client.call(request_of(*loan.batch)).then(partial(self._returned, loan))
+        return bool(loans)
+
+    def _returned(self, loan: Loan, reply: Reply) -> None:
+        with self._lock:
+            waited_for = self._loans.returned(loan)
+        if waited_for:
+            self._answered(*loan.batch, reply)
+            if reply.failure is not None or reply.value.failed:
+                self._wake()

@@ -61,7 +61,7 @@ class Settlers:
 
     def late(self, now: float) -> float:
         """For how many seconds a thread of theirs should have turned and has not, by the clock of leases."""
-        return max(0.0, *(now - settler.sleeps_until for settler in self._all()))
+        return max(0.0, *(now - settler.rhythm.sleeps_until for settler in self._all()))
 
     def stop(self, timeout: float) -> None:
         """Carry out what was asked, give back what is still held, within ``timeout`` seconds, and end."""

@@ -18,6 +18,12 @@ class Account:
         """The URL of a queue."""
         return str(self.sqs.get_queue_url(QueueName=self.prefix + queue)["QueueUrl"])
 
+    def messages(self, queue: str) -> int:
+        """How many messages a queue has, those that somebody holds included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
     def tags(self, queue: str) -> dict[str, str]:
         """The tags of a queue."""
         return dict(self.sqs.list_queue_tags(QueueUrl=self.url(queue)).get("Tags") or {})
