@@ -34,7 +34,7 @@ def _maybe_declare(self: Producer, entity: Exchange | Queue | None, *args: Any, 
 
 
 def _is_declared(entity: Exchange | Queue, channel: Any) -> bool:
-    connection = channel.connection
+    connection: Any = getattr(channel, "connection", None)
     return (
         getattr(connection, "driver_type", None) == DRIVER
         and entity.can_cache_declaration

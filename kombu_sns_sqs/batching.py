@@ -68,19 +68,22 @@ class Batcher(Generic[K, T]):
             self._close(key)
         return len(self._full) > full or self.max_age <= 0
 
+    def full(self) -> list[tuple[K, list[T]]]:
+        """Hand out the batches that are full; they are the caller's from then on."""
+        ready, self._full = self._full, []
+        return ready
+
     def due(self, now: float) -> list[tuple[K, list[T]]]:
         """Hand out the batches that are full or old enough; they are the caller's from then on."""
         for key in [key for key, batch in self._open.items() if now - batch.since >= self.max_age]:
             self._close(key)
-        ready, self._full = self._full, []
-        return ready
+        return self.full()
 
     def drain(self) -> list[tuple[K, list[T]]]:
         """Hand out everything, however young."""
         for key in list(self._open):
             self._close(key)
-        ready, self._full = self._full, []
-        return ready
+        return self.full()
 
     def next_due(self) -> float | None:
         """When the next batch falls due, on the clock that :meth:`add` was given; None with nothing waiting."""

@@ -51,10 +51,10 @@ class Receiver:
         self._leaving: list[Poller] = []
         self._hub: Any = None
         #: The thread that has turned it last.
-        self._driver: threading.Thread | None = None
+        self.driver: threading.Thread | None = None
         #: Whether who has waited here last has ended.
         self.stranded: Callable[[], bool] = bool
-        self._handing_over = False
+        self.handing_over = False
         self._turned_at = 0.0
         self._ages = AnswerAge()
         self._tick = Tick(self.wake)
@@ -176,14 +176,13 @@ class Receiver:
             self._client.detach()
 
     def carrier(self) -> EventClient | None:
-        """Give the client, if the calling thread is the one that turns the loop, and will again soon; else None."""
-        if self._hub is None or self._handing_over or self._driver is not threading.current_thread():
-            return None
-        return self._client if time.monotonic() - self._turned_at < _LIVELY else None
+        """Give the client, if an event loop drives, and will again soon; else None."""
+        lively = self._hub is not None and time.monotonic() - self._turned_at < _LIVELY
+        return self._client if lively else None
 
     def wake(self) -> None:
         """Look at queues and windows again soon. May be called in any thread."""
-        if self._handing_over and threading.current_thread() is self._driver:
+        if self.handing_over and threading.current_thread() is self.driver:
             return  # It looks at everything when it has handed over.
         self.news()
         if client := self._client:  # With a hub, too, which may be about to sleep.
@@ -195,7 +194,7 @@ class Receiver:
         Raises:
             TimeoutError: none came within ``timeout`` seconds.
         """
-        self._driver = threading.current_thread()
+        self.driver = threading.current_thread()
         self.stranded = end_of_caller()
         now = time.monotonic()
         deadline = None if timeout is None else now + timeout
@@ -221,18 +220,18 @@ class Receiver:
         """Do what there is to do, on the event loop."""
         if self._hub is None:
             return
-        self._driver, self.stranded = threading.current_thread(), bool
+        self.driver, self.stranded = threading.current_thread(), bool
         self._judge_parked()
         now = self._turned_at = time.monotonic()
-        self._handing_over = True
+        self.handing_over = True
         try:
             deliver_all(self._lanes, now)
         except BaseException:
-            self._handing_over = False
+            self.handing_over = False
             # A callback may end the worker by raising; what else there is to deliver must not wait for a new message.
             self.wake()
             raise
-        self._handing_over = False
+        self.handing_over = False
         # What callbacks put off until "soon", as Celery does with acks, the hub does after its sleep, else.
         if getattr(self._hub, "_ready", True):
             self._event_client().wake()
@@ -286,7 +285,7 @@ class Receiver:
 
     def leave(self) -> None:
         """Close as the process ends, unless another thread may be at it."""
-        driver = self._driver
+        driver = self.driver
         if driver is None or driver is threading.current_thread() or not driver.is_alive():
             self.close()
 

@@ -7,6 +7,7 @@ whoever begins to consume has such polls seen to their end, and what they bring 
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,9 +24,13 @@ class Receiving(Protocol):
 
     #: Whether who waited for its messages last has ended.
     stranded: Callable[[], bool]
+    #: The thread that has turned it last.
+    driver: threading.Thread | None
+    #: Whether it is in the application.
+    handing_over: bool
 
     def carrier(self) -> EventClient | None:
-        """Give its client, if the calling thread is the one that turns its event loop, and will again soon; or None."""
+        """Give its client, if an event loop drives it, and will again soon; or None."""
 
     def let_go(self) -> None:
         """Have the polls in flight seen to their end, and begin with others when it is driven again."""
@@ -43,8 +48,9 @@ class Receivers:
         #: Those left to themselves with polls in flight, and until when these are: if such a one were forgotten, nobody
         #: would hear of the answers.
         self._polling: dict[Receiving, float] = {}
-        #: Those that an event loop has driven.
-        self._on_loops: weakref.WeakSet[Receiving] = weakref.WeakSet()
+        #: Those that an event loop has driven; replaced, not changed, as any thread may look.
+        self._on_loops: tuple[weakref.ref[Receiving], ...] = ()
+        self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[Receiving]:
         return iter(list(self._all))
@@ -53,14 +59,19 @@ class Receivers:
         """Take note of one."""
         self._all.add(receiver)
 
-    def carrier(self) -> EventClient | None:
-        """Give the client of an event loop that the calling thread turns, or None."""
-        clients = (receiver.carrier() for receiver in self._on_loops)
-        return next((client for client in clients if client is not None), None)
-
     def on_loop(self, receiver: Receiving) -> None:
         """Note that an event loop drives one."""
-        self._on_loops.add(receiver)
+        with self._lock:
+            others = (one for one in self._on_loops if one() not in (None, receiver))
+            self._on_loops = (*others, weakref.ref(receiver))
+
+    def carrier(self) -> EventClient | None:
+        """Give the client of an event loop that the calling thread turns, unless it is in the application; or None."""
+        here = threading.current_thread()
+        turned = [one for one in (ref() for ref in self._on_loops) if one is not None and one.driver is here]
+        if any(one.handing_over for one in turned):
+            return None
+        return next((client for one in turned if (client := one.carrier()) is not None), None)
 
     def left(self, receiver: Receiving, *, polling_until: float | None) -> None:
         """Note that nobody waits for one's messages now, and when the polls it has open end; None: it has none."""

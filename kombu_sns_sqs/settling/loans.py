@@ -11,7 +11,8 @@ from typing import Final
 
 from kombu_sns_sqs.settling.outbox import Batch
 
-#: For how long a loop's answer is waited for: so many seconds, or that part of a lease.
+#: For how long a loop's answer is waited for: so many seconds at first, and at most that part of a lease; a lease that
+#: ends sooner has that part left.
 _PATIENCE: Final = 2.0
 _PATIENT_PART: Final = 0.125
 
@@ -36,21 +37,25 @@ class Loans:
     """
 
     def __init__(self, *, lease_seconds: int) -> None:
-        self._patience = min(_PATIENCE, lease_seconds * _PATIENT_PART)
+        self._longest = lease_seconds * _PATIENT_PART
+        self._patience = min(_PATIENCE, self._longest)
         self._out: set[Loan] = set()
 
     def lend(self, batch: Batch, now: float) -> Loan:
         """Give a batch away to be sent."""
-        loan = Loan(batch, now + self._patience)
+        ends = [entry.lease.ends_at for entry in batch[1] if entry.lease is not None]
+        loan = Loan(batch, min([now + self._patience, *(end - self._longest for end in ends)]))
         self._out.add(loan)
         return loan
 
     def returned(self, loan: Loan) -> bool:
         """Take in that there is an answer; False where it is not waited for any more."""
-        if loan not in self._out:
-            return False
-        self._out.remove(loan)
-        return True
+        if loan in self._out:
+            self._out.remove(loan)
+            return True
+        # Late, because the service is slow, or the loop: what is slow must not be asked everything twice.
+        self._patience = min(2 * self._patience, self._longest)
+        return False
 
     def take_back(self, now: float, *, everything: bool = False) -> list[Batch]:
         """Hand out what is to be sent again; with ``everything`` all that is out."""

@@ -95,9 +95,9 @@ class Outbox:
             batches.append((target, [entry]))
         return batches
 
-    def due_deletes(self, now: float) -> list[Batch]:
-        """Hand out the deletes that are to be sent now, and were not tried before."""
-        return self._deletes.due(now)
+    def full_deletes(self) -> list[Batch]:
+        """Hand out the deletes that fill a request, and were not tried before."""
+        return self._deletes.full()
 
     def next_due(self) -> float | None:
         """When the next batch is due; None with nothing waiting."""

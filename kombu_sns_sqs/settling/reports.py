@@ -41,6 +41,12 @@ class Reports:
             told = fields("thread_failed", thread="settler", cause=exc)
             logger.error("settling failed; the thread goes on", exc_info=exc, extra=told)
 
+    def lending_failed(self, exc: Exception) -> None:
+        """Say that the event loop could not send for the thread, which does it itself."""
+        if self._seldom.count("lending"):
+            told = fields("lending_failed", cause=exc)
+            logger.error("acks could not be sent on the event loop; the thread sends them", exc_info=exc, extra=told)
+
     def left(self, count: int) -> None:
         """Say how much was not carried out in time."""
         told = fields("settlements_left", count=count)

@@ -124,18 +124,21 @@ class Settlements:
 
     # -- what is sent ----------------------------------------------------------------------------------------
 
-    def due(self, now: float, *, everything: bool = False, deletes_alone: bool = False) -> list[Batch]:
-        """Hand out what is to be sent now; with ``everything`` also the deletions that wait for others."""
+    def due(self, now: float, *, everything: bool = False, full_deletes: bool = False) -> list[Batch]:
+        """Hand out what is to be sent now.
+
+        ``everything``: also the deletions that wait for others; ``full_deletes``: those alone that wait no longer.
+        """
         renewals: Batcher[Target, Entry] = Batcher(max_age=0)
         latest, before = now + self._lease_seconds * _RENEW_LATEST, now + self._lease_seconds * _RENEW_AT
-        for lease in () if deletes_alone else self._holdings.to_renew(latest=latest, before=before):
+        for lease in () if full_deletes else self._holdings.to_renew(latest=latest, before=before):
             if not self._may_renew(lease, now):
                 continue
             lease.renewing = True
             self.unsettled += 1
             entry = Entry(lease.delivery, *_receipt(lease), seconds=self._lease_seconds, lease=lease)
             renewals.add((Verb.RENEW, entry.queue_url), entry, now=now)
-        due = self._outbox.due_deletes(now) if deletes_alone else self._outbox.due(now, everything=everything)
+        due = self._outbox.full_deletes() if full_deletes else self._outbox.due(now, everything=everything)
         batches: list[Batch] = []
         for target, entries in due + renewals.drain():
             # A renewal that is tried again must not hide what was given back meanwhile.

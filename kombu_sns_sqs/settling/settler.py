@@ -7,6 +7,7 @@ several are in flight; a failed entry is tried again alone. A forked child settl
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -111,7 +112,9 @@ class Settler:
             now = self._clock()
             sooner = self._settlements.ack(delivery, now)
             due = self._settlements.next_due() if sooner else None
-        if due is not None and not (due < now and self._lend(now)) and not self.rhythm.in_time(due, now):
+        if due == -math.inf:
+            due = self._lend(now)
+        if due is not None and not self.rhythm.in_time(due, now):
             self._wake()
 
     def discard(self, delivery: Delivery) -> None:
@@ -172,6 +175,7 @@ class Settler:
         self._wake()
         while self._settlements.unsettled and self._times_idle == before:
             if time.monotonic() >= deadline:
+                self._hurry = False
                 return False
             time.sleep(_LOOK_AGAIN)
         return True
@@ -259,7 +263,7 @@ class Settler:
         now, refused = self._clock(), []
         with self._lock:
             for number, entry in enumerate(entries):
-                failure = reply.failure if reply.failure is not None else reply.value.failed.get(str(number))
+                failure = reply.failure_of(str(number))
                 if failure is not None:
                     if self._settlements.failed(target, entry, failure, now, last=self._stopping):
                         continue
@@ -271,17 +275,21 @@ class Settler:
         for entry, failure in refused:
             self._reports.not_settled(target[0], entry, failure)
 
-    def _lend(self, now: float) -> bool:
-        """Have the event loop send the deletes that are due, where this is its thread; False elsewhere."""
-        client = self._carrier()
-        if client is None:
-            return False
-        with self._lock:
-            loans = [self._loans.lend(batch, now) for batch in self._settlements.due(now, deletes_alone=True)]
-        self.rhythm.sent(now)
-        for loan in loans:
-            client.call(request_of(*loan.batch)).then(partial(self._returned, loan))
-        return bool(loans)
+    def _lend(self, now: float) -> float:
+        """Have the event loop send the deletes that are full, where this is its thread; say when ours has to look."""
+        try:
+            client = self._carrier()
+            if client is None:
+                return -math.inf
+            with self._lock:
+                loans = [self._loans.lend(batch, now) for batch in self._settlements.due(now, full_deletes=True)]
+            self.rhythm.sent(now)
+            for loan in loans:
+                client.call(request_of(*loan.batch)).then(partial(self._returned, loan))
+        except Exception as exc:  # noqa: BLE001
+            self._reports.lending_failed(exc)  # An ack that raised would end the loop; the thread sends what is out.
+            return -math.inf
+        return min((loan.until for loan in loans), default=math.inf)
 
     def _returned(self, loan: Loan, reply: Reply) -> None:
         with self._lock:

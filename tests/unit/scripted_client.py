@@ -103,12 +103,14 @@ class Script:
         whole = self.failures.get((operation.action, None))
         if whole:
             return Reply(failure=whole.pop(0))
-        failed = {}
+        failed, succeeded = {}, {}
         for entry in json.loads(operation.body)["Entries"]:
             failures = self.failures.get((operation.action, entry["ReceiptHandle"]))
             if failures:
                 failed[entry["Id"]] = failures.pop(0)
-        return Reply(value=BatchResult(succeeded={}, failed=failed))
+            else:
+                succeeded[entry["Id"]] = ""
+        return Reply(value=BatchResult(succeeded=succeeded, failed=failed))
 
 
 def delivery(number: int, *, handle: str = "", publish_id: str = "", queue: str = "q") -> Delivery:

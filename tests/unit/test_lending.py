@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,6 +67,38 @@ def test_what_fills_none_is_the_threads(settler: Settler, thread: Script, loop: 
     loop.run_once(0)
     until(lambda: thread.handles("DeleteMessageBatch") == handles(10, 11))
     assert loop.handles("DeleteMessageBatch") == handles(*range(10))
+
+
+def test_with_no_delay_for_acks_the_loop_gets_full_requests_alone(thread: Script, loop: Script) -> None:
+    """Each of fewer is paid for like one of ten; the thread sends them when it gets to it."""
+    settler = Settler(client=lambda: thread, lease_seconds=60, ack_delay=0, carrier=lambda: loop)
+    thread.sleeps_on = True
+    ack(settler, *range(35))
+    assert {len(entries) for _, entries in loop.asked} <= {10}
+    loop.run_once(0)
+    assert settler.flush(PATIENCE)
+    thread.sleeps_on = False
+    settler.stop(1)
+
+
+@pytest.mark.parametrize("broken", ["carrier", "client"])
+def test_an_ack_does_not_raise_what_the_loop_does(
+    thread: Script, loop: Script, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    """That would end a worker, and drop the acks behind it; the thread sends it in time."""
+
+    def breaks(*_: object) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    if broken == "client":
+        loop.call = breaks  # type: ignore[method-assign]
+    carrier = breaks if broken == "carrier" else lambda: loop
+    settler = Settler(client=lambda: thread, lease_seconds=4, ack_delay=0.02, carrier=carrier)
+    ack(settler, *range(10))
+    until(lambda: thread.handles("DeleteMessageBatch") == handles(*range(10)))
+    assert settler.flush(PATIENCE)
+    assert "acks could not be sent on the event loop" in caplog.text
+    settler.stop(1)
 
 
 def test_renewals_and_what_is_given_back_stay_with_the_thread(thread: Script, loop: Script) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kombu_sns_sqs.settling.holdings import Lease
 from kombu_sns_sqs.settling.loans import Loans
 from kombu_sns_sqs.settling.outbox import Entry, Verb
 from tests.unit.scripted_client import delivery
@@ -32,6 +33,24 @@ def test_what_is_not_answered_is_sent_again_in_two_seconds_or_an_eighth_of_a_lea
     assert loans.take_back(100.0 + patience) == [lent]
     assert loans.next_due() is None
     assert not loans.returned(loan)
+
+
+def test_what_was_answered_late_is_waited_for_longer_the_next_time() -> None:
+    """A service that is slow is not asked everything twice; never for longer than a lease allows."""
+    loans, waits = Loans(lease_seconds=60), []
+    for _ in range(4):
+        loan = loans.lend(batch(), 100.0)
+        waits.append(loan.until - 100.0)
+        loans.take_back(loan.until)
+        loans.returned(loan)
+    assert waits == [2.0, 4.0, 7.5, 7.5]
+
+
+def test_a_lease_that_ends_soon_is_not_left_to_a_loop() -> None:
+    """An eighth of a lease is left for the thread's own request."""
+    loans, (target, entries) = Loans(lease_seconds=8), batch()
+    entries[0].lease = Lease(delivery(1), "m1", "https://sqs/q", "h1", ends_at=100.5, since=92.5)
+    assert loans.lend((target, entries), 100.0).until == 99.5
 
 
 def test_what_is_answered_is_not_sent_again() -> None:

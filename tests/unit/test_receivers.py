@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from typing import Any
 
 from kombu_sns_sqs.native_threads import end_of_caller
 from kombu_sns_sqs.receiving.receivers import Receivers
@@ -17,6 +18,13 @@ class Receiver:
     def __init__(self, *, stranded: bool) -> None:
         self.stranded = lambda: stranded
         self.let_go_of = 0
+        self.driver: threading.Thread | None = None
+        self.handing_over = False
+        self.client: Any = None
+
+    def carrier(self) -> Any:
+        """Give its client."""
+        return self.client
 
     def let_go(self) -> None:
         """Count it."""
@@ -61,3 +69,52 @@ def test_a_thread_is_known_to_have_ended_by_who_took_note_of_it() -> None:
     thread.join()
     assert ended[0]()
     assert not end_of_caller()()
+
+
+def on_loop(receivers: Receivers, *, client: Any = None, driver: threading.Thread | None = None) -> Receiver:
+    """Make one that an event loop drives, in this thread unless another is named."""
+    receiver = Receiver(stranded=False)
+    receiver.client, receiver.driver = client, driver or threading.current_thread()
+    receivers.on_loop(receiver)
+    return receiver
+
+
+def test_acks_are_carried_by_a_loop_of_the_calling_thread() -> None:
+    """Not by that of another, nor by one that has stood still, nor by one that is gone."""
+    receivers = Receivers()
+    assert receivers.carrier() is None
+    kept = [on_loop(receivers, client="another's", driver=threading.Thread()), on_loop(receivers, client=None)]
+    assert receivers.carrier() is None
+    kept.append(on_loop(receivers, client="ours"))
+    receivers.on_loop(kept[-1])
+    assert receivers.carrier() == "ours"
+    kept.pop()
+    gc.collect()
+    assert receivers.carrier() is None
+
+
+def test_nothing_is_carried_while_the_thread_is_in_the_application() -> None:
+    """By none of its loop's connections: the callback of one of them may take an hour."""
+    receivers = Receivers()
+    one, other = on_loop(receivers, client="one's"), on_loop(receivers, client="other's")
+    other.handing_over = True
+    assert receivers.carrier() is None
+    other.handing_over = False
+    assert receivers.carrier() in {one.client, other.client}
+
+
+def test_a_loop_may_be_asked_for_while_others_come() -> None:
+    """Whoever acks must not hear of it."""
+    receivers, kept = Receivers(), []
+
+    class Slow(Receiver):
+        def carrier(self) -> Any:
+            kept.append(on_loop(receivers))
+            return super().carrier()
+
+    slow = Slow(stranded=False)
+    slow.driver = threading.current_thread()
+    receivers.on_loop(slow)
+    for _ in range(3):
+        assert receivers.carrier() is None
+    assert len(kept) == 3
