@@ -183,7 +183,7 @@ class Sweeper:
         """Know nothing, and have nothing begun."""
         self._vigil = Vigil(own=self._owner, prefix=self._options.queue_name_prefix, period=self._options.sweep_period)
         self._listing = Listing(control=self._control, options=self._options)
-        self._list_at = float("-inf")
+        self._list_at = self._watch_at = float("-inf")
         self._removal: Removal | None = None
 
     def _act(self) -> float:
@@ -198,13 +198,19 @@ class Sweeper:
                 subscriptions=self._subscriptions,
                 options=self._options,
             )
-        if self._removal is not None:
+        if self._removal is not None and now < self._watch_at:
             try:
                 self._removal.step()
             finally:
                 if self._removal.done:
                     self._removal = None
             return self._times.removal
+        self._watch_at = now + self._times.look(self._vigil.silent)
+        pause = self._watch(now)
+        return pause if self._removal is None else self._times.removal
+
+    def _watch(self, now: float) -> float:
+        """Find out one thing more about who lives, and say after how many seconds to do the next."""
         if now >= self._list_at:
             if (found := self._listing.step()) is not None:
                 self._vigil.listed(found)
@@ -217,7 +223,7 @@ class Sweeper:
             self._look(*look)
         else:
             return self._times.idle
-        return self._times.look
+        return self._times.look(self._vigil.silent)
 
     def _look(self, name: str, url: str) -> None:
         reply = self._control.call(self._options.identity, "sqs", "list_queue_tags", QueueUrl=url)

@@ -1,7 +1,7 @@
 """When what is done about temporary queues: all of it in parts of the period of the signs. Pure.
 
 With the default, a sign every seven minutes, a thousand processes write 2.5 tags a second and the sweeper reads 2.3 at
-the most: SQS takes five calls on tags a second from an account.
+the most, and 3.1 where many have ended: SQS takes five calls on tags a second from an account.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 """
 
@@ -15,6 +15,9 @@ from typing import Final
 _SILENCE: Final = 1.2
 #: What a stall of the sweeper's own counts for at most: the others may have stood still with it.
 _STALL: Final = 0.05
+#: Readings of tags in a period; and where many processes have ended at once, whose signs leave room for them.
+_LOOKS: Final = 950
+_MOST_LOOKS: Final = 1300
 #: The shortest visibility timeout that says who sweeps, in seconds; SQS knows whole ones only.
 _LEAST_LEASE: Final = 2
 
@@ -44,6 +47,11 @@ class Times:
         """From the sweeper's own sign to the last look at who is suspected: room for two repetitions."""
         return self.period / 10
 
+    @property
+    def company(self) -> float:
+        """For how long the dead wait for others that are removed with them."""
+        return self.period / 20
+
     def next_try(self, chance: float) -> float:
         """From one attempt to become the sweeper to the next."""
         return self.period * (0.55 + 0.3 * chance)
@@ -58,15 +66,14 @@ class Times:
         """From one list of all temporary queues to the next."""
         return 0.4 * self.period
 
-    @property
-    def look(self) -> float:
-        """From one reading of tags to the next."""
-        return self.period / 950
+    def look(self, silent: int = 0) -> float:
+        """From one reading of tags to the next; ``silent``: how many give no signs any more, which are calls, too."""
+        return self.period / min(_LOOKS + silent, _MOST_LOOKS)
 
     @property
     def removal(self) -> float:
         """From one call that deletes something to the next; these are not counted as calls on tags."""
-        return self.look / 5
+        return self.look() / 5
 
     @property
     def idle(self) -> float:

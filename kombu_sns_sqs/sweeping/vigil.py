@@ -86,6 +86,10 @@ class Vigil:
         self._marked: dict[str, str] = {}
         self._by_mark: dict[str, str] = {}
         self._suspects: set[str] = set()
+        #: How many processes gave signs when there were most.
+        self._most = 0
+        #: Queues that were not in the last list.
+        self._missing: set[str] = set()
         self._dead: dict[str, list[Left]] = {}
         self._dead_since = 0.0
         self._taken: dict[str, float] = {}
@@ -103,9 +107,14 @@ class Vigil:
     # -- what there is ---------------------------------------------------------------------------------------
 
     def listed(self, queues: Mapping[str, str]) -> None:
-        """Take over the names and URLs of all queues under the prefix of temporary ones."""
-        for name in self._queues.keys() - queues.keys():
+        """Take over the names and URLs of all queues under the prefix of temporary ones.
+
+        What is missing in one list only may have been passed over: while it was read, page by page, others went.
+        """
+        missing = self._queues.keys() - queues.keys()
+        for name in missing & self._missing:
             self._gone(name)
+        self._missing = missing & self._queues.keys()
         self._taken = {name: until for name, until in self._taken.items() if until > self._now}
         for name in sorted(queues.keys() - self._queues.keys() - self._taken.keys()):
             self._add(name, queues[name])
@@ -168,6 +177,13 @@ class Vigil:
         del self._owners[owner]
         self._suspects.discard(owner)
         self._marked = {mark: whose for mark, whose in self._marked.items() if whose != owner}
+
+    @property
+    def silent(self) -> int:
+        """How many processes fewer give signs, as far as is known, than when there were most."""
+        signing = len(self._owners) - len(self._suspects)
+        self._most = max(self._most, signing)
+        return self._most - signing
 
     # -- what is read ----------------------------------------------------------------------------------------
 
@@ -271,7 +287,7 @@ class Vigil:
         Those whose verdict is near are waited for, but not for long.
         """
         more = len(self._dead) < min(_TOGETHER, len(self._suspects))
-        if not self._dead or (more and self._now < self._dead_since + self._times.reprieve):
+        if not self._dead or (more and self._now < self._dead_since + self._times.company):
             return {}
         dead, self._dead = self._dead, {}
         for name, left in dead.items():

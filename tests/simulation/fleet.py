@@ -291,7 +291,7 @@ class Fleet:
         began, owners = self.world.now, {worker.owner for worker in workers}
         while owners & self.owners:
             assert self.world.now < began + limit, len(owners & self.owners)
-            self.world.run(self.world.now + 30)
+            self.world.run(self.world.now + 1)
         return self.world.now - began
 
     def most(self, actions: Collection[str], seconds: float) -> float:

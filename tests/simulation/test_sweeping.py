@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -251,6 +253,25 @@ def test_a_list_that_is_interrupted_goes_on_where_it_was(monkeypatch: pytest.Mon
     world.run(world.now + HOUR)
     assert {owner for owner, _ in swept(world)} == {worker.owner for worker in dead}
     assert len(world.account.subscriptions) == 2
+
+
+def test_while_much_is_deleted_others_are_watched() -> None:
+    """What has to be read meanwhile is not put off until the last of a hundred is gone."""
+    world = World(1)
+    workers = make(world, 160)
+    for number, worker in enumerate(workers):
+        world.at(float(number), worker.start)
+    world.run(HOUR)
+    sweeper = next(who for _, who, action in reversed(world.account.calls) if action == "list_queue_tags")
+    dead = [worker for worker in workers if worker.name != sweeper][:100]
+    for worker in dead:
+        worker.kill()
+    began = world.now
+    world.run(world.now + 20 * MINUTE)
+    assert {owner for owner, _ in swept(world)} == {worker.owner for worker in dead}
+    calls = [action for at, who, action in world.account.calls if at > began and who == sweeper]
+    runs = [len(list(run)) for action, run in itertools.groupby(calls) if action in {"delete_queue", "unsubscribe"}]
+    assert statistics.median(runs) <= 5
 
 
 # -- the right to sweep --------------------------------------------------------------------------------------

@@ -80,7 +80,6 @@ def test_what_they_leave_is_gone_within_twenty_minutes_of_their_end(fleet: Fleet
         world.run(world.now + 1)
         gone_at |= dict.fromkeys(killed_at.keys() - gone_at.keys() - fleet.owners, world.now)
     assert killed_at.keys() == gone_at.keys()
-    print("MAXIMUM", max(gone_at[owner] - killed_at[owner] for owner in killed_at))
     assert max(gone_at[owner] - killed_at[owner] for owner in killed_at) <= 20 * MINUTE
     assert fleet.owners == {worker.owner for worker in survivors}
     assert len(account.subscriptions) == 1 + len(survivors)

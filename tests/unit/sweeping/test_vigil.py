@@ -40,6 +40,8 @@ class World:
         #: Whether signs can be given at all, and what cannot be read.
         self.tagging = True
         self.unreadable: set[str] = set()
+        #: What the next list passes over.
+        self.passed_over: set[str] = set()
         #: How many tags are read in a second at most.
         self.pace = math.inf
         self._list_at = 0.0
@@ -71,7 +73,8 @@ class World:
     def _sweep(self, step: float) -> None:
         self.vigil.pass_time(self.now)
         if self.now >= self._list_at:
-            self.vigil.listed({name: f"https://sqs/{name}" for name in self.tags})
+            self.vigil.listed({name: f"https://sqs/{name}" for name in self.tags if name not in self.passed_over})
+            self.passed_over = set()
             self._list_at = self.now + TIMES.listing
         if self.vigil.wants_proof and self.tagging:
             self.vigil.proved()
@@ -117,6 +120,48 @@ def test_what_the_dead_have_left_is_found_within_twenty_minutes() -> None:
         assert min(world.swept.values()) > killed_at + PERIOD / 4
 
 
+def test_a_list_that_passes_a_queue_over_puts_no_verdict_off() -> None:
+    """Page by page, while others go: to take it for gone would begin everything anew."""
+    world = World()
+    names = private("owner000", "tok1"), private("owner000", "tok2")
+    world.make("owner000", *names)
+    world.run(30 * MINUTE)
+    world.kill("owner000")
+    for number in range(7):
+        world.passed_over = {names[number % 2]}
+        world.run(TIMES.listing)
+    assert world.swept.keys() == set(names)
+
+
+def test_a_queue_that_two_lists_do_not_have_is_gone() -> None:
+    """And so is its owner, with the last: nothing more is read."""
+    world = World()
+    world.make("owner000")
+    world.run(MINUTE)
+    world.kill("owner000")
+    world.tags.clear()
+    world.run(2 * TIMES.listing + 10)
+    looks = world.looks
+    world.run(60 * MINUTE)
+    assert world.looks == looks
+    assert world.swept == {}
+
+
+def test_where_many_have_ended_more_is_read_but_never_much_more() -> None:
+    """Their signs were calls on tags, too."""
+    world = World()
+    for number in range(40):
+        world.make(f"owner{number:03}")
+    world.run(10 * MINUTE)
+    assert world.vigil.silent == 0
+    world.kill(*(f"owner{number:03}" for number in range(0, 40, 4)))
+    world.run(20 * MINUTE)
+    assert len(world.swept) == world.vigil.silent == 10
+    assert TIMES.look(10) < TIMES.look()
+    assert 1000 / PERIOD + 1 / TIMES.look(1000) < 6
+    assert 1 / TIMES.look(10_000) == 1 / TIMES.look(1000)
+
+
 def test_who_lives_is_never_taken_for_dead() -> None:
     """A hundred of them, for a day."""
     world = World()
@@ -129,13 +174,13 @@ def test_who_lives_is_never_taken_for_dead() -> None:
 def test_who_lives_is_not_taken_for_dead_where_more_is_due_than_can_be_read() -> None:
     """Of 1,500; ten have their signs on reply queues, whose names do not tell that they are theirs."""
     world = World()
-    world.pace = 1 / TIMES.look
+    world.pace = 1 / TIMES.look()
     for number in range(1500):
         world.make(f"owner{number:04}")
     for number in range(10):
         world.make(f"caller{number:02}", temporary_name_of(f"{UUID[:-1]}{number}"), private(f"caller{number:02}"))
     world.run(2 * 60 * MINUTE)
-    assert world.looks > 0.9 * 2 * 60 * MINUTE / TIMES.look
+    assert world.looks > 0.9 * 2 * 60 * MINUTE / TIMES.look()
     assert world.swept == {}
     world.kill("caller03")
     world.run(40 * MINUTE)
@@ -327,7 +372,7 @@ def test_what_is_no_sign_is_read_as_none(tag: str | None) -> None:
 def test_the_budget_of_a_thousand_processes() -> None:
     """Signs that are written and tags that are read, together, in a second."""
     written = 1000 / (PERIOD * (1 - 0.1 / 2))
-    assert written + 1 / TIMES.look <= 5
+    assert written + 1 / TIMES.look() <= 5
 
 
 def test_a_queue_that_is_listed_after_it_was_deleted_is_not_looked_at_again() -> None:
