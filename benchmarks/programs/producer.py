@@ -70,6 +70,9 @@ def main(settings: dict[str, Any]) -> None:
     warm_up = min(settings.get("skip", WARM_UP), messages - 1)
     publish(list(islice(queues, warm_up)))
     _measure(publish, list(islice(queues, messages - warm_up)), Gate(settings.get("gate")))
+    # A socket on which something lies unread, as RabbitMQ's heartbeats may, takes along what it has not sent yet.
+    with app.producer_or_acquire() as producer:
+        producer.connection.close()
 
 
 def _measure(publish: Callable[[Iterable[str]], None], targets: list[str], gate: Gate) -> None:
