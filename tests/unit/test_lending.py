@@ -160,7 +160,7 @@ def test_what_a_loop_that_stands_still_was_to_send_is_sent_by_the_thread(loop: S
     ack(settler, *range(10))
     assert loop.calls("DeleteMessageBatch") == 1
     until(lambda: thread.handles("DeleteMessageBatch") == handles(*range(10)))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     loop.run_once(0)
     ack(settler, 50)
     assert settler.flush(2)
@@ -225,5 +225,5 @@ def test_a_flush_waits_for_no_loop(settler: Settler, thread: Script, loop: Scrip
     ack(settler, *range(10))
     began = time.monotonic()
     assert settler.flush(PATIENCE)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     assert thread.handles("DeleteMessageBatch") == loop.handles("DeleteMessageBatch") == handles(*range(10))
