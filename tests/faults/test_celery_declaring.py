@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
-from kombu import Connection, Exchange, Queue
+from kombu import Connection, Exchange, Producer, Queue
+from kombu.exceptions import ChannelError
 
 from celery_integration import install
 
@@ -99,6 +100,12 @@ def test_an_exchange_of_a_channel_that_was_closed_is_bound_to_the_new_one(connec
         producer.publish({}, exchange="", routing_key="q", declare=[exchange, Queue("q")], retry=True)
         before.close()
     assert exchange.channel is producer.channel
+
+
+def test_a_producer_without_a_channel_is_kombus_to_refuse() -> None:
+    """As it does."""
+    with pytest.raises(ChannelError):
+        Producer(None).maybe_declare(Queue("q"))
 
 
 def test_other_brokers_are_left_to_kombu(kind: type[Bound]) -> None:

@@ -89,7 +89,7 @@ class Script:
     def wake(self) -> None:
         """End a turn."""
         with self._changed:
-            self._woken = True
+            self._woken, self.asleep = True, False
             self.woken += 1
             self._changed.notify_all()
 

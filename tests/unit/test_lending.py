@@ -184,6 +184,23 @@ def test_the_thread_wakes_in_time_for_what_a_loop_leaves_unanswered(thread: Scri
     settler.stop(1)
 
 
+def test_a_thread_that_sleeps_for_longer_than_a_loop_may_take_is_woken(thread: Script, loop: Script) -> None:
+    """So that it looks in time whether there was an answer."""
+    now = 1000.0
+    settler = Settler(client=lambda: thread, lease_seconds=60, ack_delay=5, carrier=lambda: loop, clock=lambda: now)
+    thread.sleeps_on = True
+    for number in range(10):
+        settler.hold(delivery(number))
+    for number in range(9):
+        settler.ack(delivery(number))
+    until(lambda: thread.asleep and thread.pause == 5.0)
+    settler.ack(delivery(9))
+    assert loop.calls("DeleteMessageBatch") == 1
+    until(lambda: thread.pause == 2.0)
+    thread.sleeps_on = False
+    settler.stop(1)
+
+
 def test_what_a_loop_is_refused_is_tried_again_by_the_thread(settler: Settler, thread: Script, loop: Script) -> None:
     """Entry by entry, and without anybody who acks meanwhile."""
     loop.failures["DeleteMessageBatch", "h3"] = [THROTTLED]

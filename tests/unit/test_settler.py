@@ -311,6 +311,23 @@ def test_a_stop_that_gets_no_answer_ends_in_time_and_says_so(
     assert "1 acks or give-backs were not carried out" in caplog.text
 
 
+def test_a_flush_that_was_in_vain_leaves_nobody_in_a_hurry(
+    client: Script, make_settler: Callable[..., Settler]
+) -> None:
+    """Later acks wait for others as ever."""
+    settler = make_settler(ack_delay=5)
+    client.kept_back.add("DeleteMessageBatch")
+    for number in range(10):
+        settler.hold(delivery(number))
+    settler.ack(delivery(0))
+    assert not settler.flush(0.05)
+    for number in range(1, 10):
+        settler.ack(delivery(number))
+    client.wake()
+    until(lambda: client.asleep)
+    assert client.calls("DeleteMessageBatch") == 1
+
+
 def test_a_flush_with_nothing_to_do_starts_no_thread(make_settler: Callable[..., Settler]) -> None:
     """A producer that never received has no settling thread."""
     settler = make_settler()
