@@ -127,7 +127,7 @@ class Settlements:
     def due(self, now: float, *, everything: bool = False, full_deletes: bool = False) -> list[Batch]:
         """Hand out what is to be sent now.
 
-        ``everything``: also the deletions that wait for others; ``full_deletes``: those alone that wait no longer.
+        ``everything``: also the deletions that wait for others; ``full_deletes``: only those that fill a request.
         """
         renewals: Batcher[Target, Entry] = Batcher(max_age=0)
         latest, before = now + self._lease_seconds * _RENEW_LATEST, now + self._lease_seconds * _RENEW_AT

@@ -103,6 +103,7 @@ class Vigil:
         if self._clock is not None:
             self._now += min(clock - self._clock, self._times.stall)
         self._clock = clock
+        self._most = max(self._most, len(self._owners) - len(self._suspects))
 
     # -- what there is ---------------------------------------------------------------------------------------
 
@@ -181,9 +182,7 @@ class Vigil:
     @property
     def silent(self) -> int:
         """How many processes fewer give signs, as far as is known, than when there were most."""
-        signing = len(self._owners) - len(self._suspects)
-        self._most = max(self._most, signing)
-        return self._most - signing
+        return max(0, self._most - len(self._owners) + len(self._suspects))
 
     # -- what is read ----------------------------------------------------------------------------------------
 
